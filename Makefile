@@ -1,0 +1,49 @@
+# Everything a developer types. Needs make and Python 3.11 or newer; `make` alone lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+RUN := $(BIN)/python manage.py
+
+# What `check --deploy` is asked about: the settings of an installation behind TLS.
+PRODUCTION := DEBUG=off HTTPS=on ALLOWED_HOSTS=example.org CSRF_TRUSTED_ORIGINS=https://example.org
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint up down
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1	\2/p' Makefile
+
+setup: $(STAMP)  ## the virtual environment in .venv, from the pinned requirements
+
+demo: setup  ## the whole path from Kafka to the admin, with sample events (DEMO_ARGS=--no-serve: without the admin)
+	@$(RUN) demo $(DEMO_ARGS)
+
+test: setup up  ## the whole suite against the local servers (PYTEST_ARGS="-k name" for a part)
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: setup  ## format, lint, types, import contracts, migrations, deployment checks; starts no server
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/python -m mypy consumers
+	@$(BIN)/python $(BIN)/lint-imports
+	@$(BIN)/python -W "ignore:Got an error checking a consistent migration history:RuntimeWarning" \
+		manage.py makemigrations --check
+	@$(PRODUCTION) $(RUN) check --deploy --fail-level WARNING
+
+up: setup  ## start the local PostgreSQL and Kafka; their data stay in .devstack
+	@$(RUN) devstack up
+
+down: setup  ## stop them
+	@$(RUN) devstack down
+
+$(STAMP): requirements.txt requirements-dev.txt constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "This needs Python 3.11 or newer, and '$(PYTHON)' is not: $$($(PYTHON) --version 2>&1)." >&2; \
+		echo "Name a newer one: make $(or $(firstword $(MAKECMDGOALS)),setup) PYTHON=python3.12" >&2; exit 1; }
+	@test -x $(BIN)/python && $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || { \
+		rm -rf $(VENV); echo "'$(PYTHON) -m venv' failed. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "Installing the packages into $(VENV) (about 130 MB to download and a minute, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,69 @@
+"""What the advertising topics become: clicks and impressions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from ads.events import ClickEvent, ImpressionEvent
+from ads.models import Campaign, Click, Impression
+from consumers.api import BatchConsumer, register, reject
+
+Campaigns = Mapping[int, Campaign]
+
+PERSONAL: tuple[str, ...] = ("ip", "user_agent", "user_id")
+"""Fields that tell of a person: never shown or logged."""
+
+
+@register("clicks")
+class ClickConsumer(BatchConsumer[ClickEvent, Click]):
+    """A click takes its advertiser and its cost from the campaign; it is billable only if both are active."""
+
+    topics: ClassVar[Sequence[str]] = ["ads.clicks"]
+    event = ClickEvent
+    model = Click
+    unique: ClassVar[Sequence[str]] = ["event_id"]
+    redact = PERSONAL
+
+    def prefetch(self, events: Sequence[ClickEvent]) -> Campaigns:
+        return Campaign.objects.select_related("advertiser").in_bulk({event.campaign_id for event in events})
+
+    def process(self, event: ClickEvent, campaigns: Campaigns) -> Click:
+        campaign = campaigns.get(event.campaign_id) or reject("unknown_campaign", campaign_id=event.campaign_id)
+        return Click(
+            event_id=event.event_id,
+            campaign_id=campaign.pk,
+            advertiser_id=campaign.advertiser_id,
+            occurred_at=event.occurred_at,
+            ip=event.ip,
+            user_agent=event.user_agent,
+            url=event.url,
+            impression_id=event.impression_id,
+            user_id=event.user_id or "",
+            cost=campaign.bid,
+            billable=campaign.is_active and campaign.advertiser.is_active,
+        )
+
+
+@register("impressions")
+class ImpressionConsumer(BatchConsumer[ImpressionEvent, Impression]):
+    topics: ClassVar[Sequence[str]] = ["ads.impressions"]
+    event = ImpressionEvent
+    model = Impression
+    unique: ClassVar[Sequence[str]] = ["event_id"]
+    redact = PERSONAL
+
+    def prefetch(self, events: Sequence[ImpressionEvent]) -> Campaigns:
+        return Campaign.objects.in_bulk({event.campaign_id for event in events})
+
+    def process(self, event: ImpressionEvent, campaigns: Campaigns) -> Impression:
+        campaign = campaigns.get(event.campaign_id) or reject("unknown_campaign", campaign_id=event.campaign_id)
+        return Impression(
+            event_id=event.event_id,
+            campaign_id=campaign.pk,
+            occurred_at=event.occurred_at,
+            placement=event.placement,
+            ip=event.ip,
+            user_agent=event.user_agent or "",
+            user_id=event.user_id or "",
+        )

@@ -1,0 +1,10 @@
+"""`manage.py consume clicks`, under a name of its own."""
+
+from typing import ClassVar
+
+from consumers.management.commands.consume import Command as ConsumeCommand
+
+
+class Command(ConsumeCommand):
+    help = "Consume clicks from Kafka into the database."
+    consumers: ClassVar = ["clicks"]

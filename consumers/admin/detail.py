@@ -1,0 +1,86 @@
+"""What a failed record's page prints, fetched in bounded pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from django.db.models.functions import Left, Length, Substr
+
+from consumers.admin.payload import (
+    DECODED,
+    SHOWN,
+    Head,
+    Part,
+    parse,
+    present_headers,
+    present_key,
+    present_text,
+    present_value,
+    redaction_seen,
+)
+from consumers.admin.redaction import Redaction, redaction_of
+from consumers.admin.visible import visible
+from consumers.headers import unpack_headers
+from consumers.models import FailedRecord
+
+
+def describe(record: FailedRecord, *, reveal: bool) -> dict[str, Any]:
+    """The template's variables: value, key, headers, message, traceback, neighbours. `reveal` shows the raw bytes
+    also where the consumer redacts fields."""
+    stored = _stored(record)
+    value = Head(_bytes(stored["value_head"]), stored["value_size"] or 0)
+    document = parse(value)
+    redaction = redaction_seen(redaction_of(record.consumer), document)
+    headers, remark = _headers(stored, redaction, reveal=reveal)
+    return {
+        "value": present_value(value, document, redaction, reveal=reveal),
+        "key": present_key(Head(_bytes(stored["key_head"]), stored["key_size"] or 0), redaction, reveal=reveal),
+        "headers": headers,
+        "headers_remark": remark,
+        "exception": visible(record.exception),
+        "message": present_text(stored["message_head"], redaction),
+        "traceback": present_text(stored["traceback_head"], redaction),
+        "redacted": sorted(redaction.fields),
+        "neighbours": _neighbours(record),
+    }
+
+
+def _stored(record: FailedRecord) -> Mapping[str, Any]:
+    """The large columns' beginnings and sizes: 20 MB stay in the database."""
+    query = FailedRecord.objects.filter(pk=record.pk).values(
+        value_head=Substr("value", 1, DECODED),
+        value_size=Length("value"),
+        key_head=Substr("key", 1, SHOWN),
+        key_size=Length("key"),
+        headers_head=Substr("headers", 1, DECODED),
+        headers_size=Length("headers"),
+        message_head=Left("message", SHOWN + 1),
+        traceback_head=Left("traceback", SHOWN + 1),
+    )
+    return query.get()
+
+
+def _bytes(column: Any) -> bytes | None:
+    return None if column is None else bytes(column)
+
+
+def _headers(stored: Mapping[str, Any], redaction: Redaction, *, reveal: bool) -> tuple[list[tuple[str, Part]], str]:
+    packed = bytes(stored["headers_head"] or b"")
+    if stored["headers_size"] > len(packed):
+        return [], f"{stored['headers_size']:,} bytes of headers, too many to show"
+    try:
+        return present_headers(unpack_headers(packed), redaction, reveal=reveal), ""
+    except (ValueError, msgspec.MsgspecError):
+        return [], f"{len(packed):,} bytes that can't be read as headers"
+
+
+def _neighbours(record: FailedRecord) -> dict[str, FailedRecord | None]:
+    """The failed records before and after it in its partition, whatever their status."""
+    partition = FailedRecord.objects.filter(group=record.group, topic=record.topic, partition=record.partition)
+    light = partition.only("offset", "topic", "partition", "reason")
+    return {
+        "previous": light.filter(offset__lt=record.offset).order_by("-offset").first(),
+        "next": light.filter(offset__gt=record.offset).order_by("offset").first(),
+    }

@@ -1,0 +1,152 @@
+"""The failed records: a list that stays fast with millions of them, and a page on each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.http import urlencode
+
+from consumers.admin import actions, filters
+from consumers.admin.detail import describe
+from consumers.admin.paging import EstimatedCountPaginator
+from consumers.admin.search import HELP, search
+from consumers.admin.visible import visible
+from consumers.models import FailedRecord
+
+if TYPE_CHECKING:
+    FailedRecordModelAdmin = admin.ModelAdmin[FailedRecord]
+else:
+    FailedRecordModelAdmin = admin.ModelAdmin
+
+LARGE = ("key", "value", "headers", "message", "traceback")
+"""Columns that are fetched for one record at a time, and no further than they are shown."""
+
+
+@admin.register(FailedRecord)
+class FailedRecordAdmin(FailedRecordModelAdmin):
+    """Read-only: what happened to a record changes only by processing it again or by giving it up."""
+
+    list_display = (
+        "shown_reason",
+        "topic",
+        "partition",
+        "offset",
+        "first_failed_at",
+        "last_failed_at",
+        "attempts",
+        "shown_status",
+        "shown_fingerprint",
+    )
+    list_filter = (
+        filters.StatusFilter,
+        filters.FailedSinceFilter,
+        filters.FingerprintFilter,
+        filters.ReasonFilter,
+        filters.TopicFilter,
+        filters.ConsumerFilter,
+    )
+    search_fields = ("offset",)  # makes the box appear; what it does is in consumers.admin.search
+    search_help_text = HELP
+    sortable_by = ()  # by id only: the other columns have no index that a list of millions could be sorted by
+    list_per_page = 50
+    paginator = EstimatedCountPaginator
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    actions = (actions.reprocess, actions.discard)
+    change_form_template = "admin/consumers/failedrecord/change_form.html"
+
+    fieldsets = (
+        ("Where", {"fields": ("consumer", "group", "topic", ("partition", "offset"), "timestamp")}),
+        (
+            "History",
+            {
+                "fields": (
+                    ("shown_status", "attempts"),
+                    ("first_failed_at", "last_failed_at"),
+                    ("resolved_at", "resolved_by"),
+                    "shown_note",
+                )
+            },
+        ),
+    )
+    readonly_fields = ("shown_status", "shown_note")
+
+    class Media:
+        css = {"all": ("consumers/failures.css",)}  # noqa: RUF012 - Django's own shape
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[FailedRecord]:
+        return super().get_queryset(request).defer(*LARGE)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[FailedRecord], search_term: str
+    ) -> tuple[QuerySet[FailedRecord], bool]:
+        return (search(queryset, search_term) if search_term.strip() else queryset), False
+
+    @admin.display(description="reason")
+    def shown_reason(self, record: FailedRecord) -> str:
+        return visible(record.reason)
+
+    @admin.display(description="status")
+    def shown_status(self, record: FailedRecord) -> str:
+        return format_html('<span class="failures-status failures-{0}">{0}</span>', record.status)
+
+    @admin.display(description="fingerprint")
+    def shown_fingerprint(self, record: FailedRecord) -> str:
+        return format_html(
+            '<a class="failures-code" href="?{}" title="all failures like this one">{}</a>',
+            urlencode({"fingerprint": record.fingerprint}),
+            visible(record.fingerprint[:8]),
+        )
+
+    @admin.display(description="note")
+    def shown_note(self, record: FailedRecord) -> str:
+        return visible(record.note) or "-"
+
+    # ---- who may do what --------------------------------------------------------------------------------------------
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: FailedRecord | None = None) -> bool:
+        return False
+
+    def has_reprocess_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("consumers.reprocess_failedrecord")
+
+    def has_discard_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("consumers.discard_failedrecord")
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Without Django's bulk deletion: it loads all it deletes, payloads included. Records that nobody wants any
+        more are discarded; who has the permission deletes one on its own page."""
+        offered = super().get_actions(request)
+        offered.pop("delete_selected", None)
+        return offered
+
+    # ---- one record's page ------------------------------------------------------------------------------------------
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        response = super().change_view(request, object_id, form_url, extra_context)
+        # The context holds the record that Django has fetched and whose permissions it has checked.
+        if isinstance(response, TemplateResponse) and response.context_data is not None:
+            response.context_data |= self._described(request, response.context_data["original"])
+        return response
+
+    def _described(self, request: HttpRequest, record: FailedRecord) -> dict[str, Any]:
+        reveal = request.user.has_perm("consumers.view_sensitive_failedrecord")
+        alike = urlencode({"fingerprint": record.fingerprint})
+        return {
+            "record": describe(record, reveal=reveal),
+            "alike": f"{reverse('admin:consumers_failedrecord_changelist')}?{alike}",
+            "pending": record.status == FailedRecord.Status.PENDING,
+            "may_reprocess": self.has_reprocess_permission(request),
+            "may_discard": self.has_discard_permission(request),
+        }

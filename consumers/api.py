@@ -1,0 +1,21 @@
+"""Everything that a consumer's file imports: the one public module of the engine."""
+
+from consumers.consumer import BatchConsumer
+from consumers.core.errors import FatalError, RecordError, TransientError, reject
+from consumers.core.policies import BatchPolicy, RetryPolicy
+from consumers.core.records import Record
+from consumers.ingest import IngestManager
+from consumers.registry import register
+
+__all__ = [
+    "BatchConsumer",
+    "BatchPolicy",
+    "FatalError",
+    "IngestManager",
+    "Record",
+    "RecordError",
+    "RetryPolicy",
+    "TransientError",
+    "register",
+    "reject",
+]

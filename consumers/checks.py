@@ -1,0 +1,1 @@
+"""System checks: a misconfiguration is named before the first record is read."""

@@ -1,0 +1,249 @@
+"""Structured concurrency: the one place that knows greenlets.
+
+A `Scope` is the only way to start a greenlet, and nothing it started outlives it. `NativeThread` runs blocking calls
+of C libraries that would otherwise stop every greenlet, and `Bridge` lets such a thread ask the greenlets something.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+import gevent
+from gevent import monkey
+from gevent.event import Event
+from gevent.lock import BoundedSemaphore
+from gevent.queue import Queue
+from gevent.threadpool import ThreadPool
+
+__all__ = [
+    "Bridge",
+    "Event",
+    "NativeThread",
+    "Permits",
+    "Queue",
+    "Scope",
+    "Stopped",
+    "for_each",
+    "in_worker",
+    "is_patched",
+    "native_sleep",
+    "on_signals",
+    "patch_for_command",
+    "sleep",
+]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+sleep = gevent.sleep
+
+
+def native_sleep(seconds: float) -> None:
+    """Sleep in a `NativeThread`."""
+    monkey.get_original("time", "sleep")(seconds)
+
+
+def patch_for_command(argv: list[str]) -> None:
+    """Make blocking standard-library calls cooperative, for the commands that run consumers.
+
+    Must run before anything else is imported. The web server and the other commands keep ordinary threads.
+    """
+    command = argv[1] if len(argv) > 1 else ""
+    if command.startswith("consume") or command == "reprocess_failures":
+        monkey.patch_all()
+
+
+def is_patched() -> bool:
+    """Whether blocking calls are cooperative in this process."""
+    return bool(monkey.is_module_patched("socket"))
+
+
+class Stopped(BaseException):
+    """Thrown into a scope's body when a child has failed. Not an `Exception`: no handler may swallow it."""
+
+
+class Scope:
+    """A block that ends only when all that it started has ended.
+
+    The first error of a child, or of the block itself, ends the siblings and the block; the errors come out of the
+    block, several as an ExceptionGroup.
+    """
+
+    def __init__(self) -> None:
+        self._children: set[gevent.Greenlet] = set()
+        self._errors: list[BaseException] = []
+        self._in_body = False
+
+    def spawn(self, task: Callable[..., object], *args: Any) -> gevent.Greenlet:
+        """Start a task; it may itself spawn into the scope."""
+        child = gevent.Greenlet(self._run, task, args)
+        self._children.add(child)
+        child.start()
+        return child
+
+    def cancel(self) -> None:
+        """End all children; they clean up and are waited for when the block ends."""
+        for child in list(self._children):
+            child.kill(block=False)
+
+    def __enter__(self) -> Scope:
+        self._owner = gevent.getcurrent()
+        self._in_body = True
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
+        self._in_body = False
+        if error is not None:
+            self.cancel()
+        while self._children:
+            gevent.joinall(list(self._children))
+        if error is not None and not isinstance(error, Stopped):
+            self._errors.insert(0, error)
+        if len(self._errors) > 1:
+            raise BaseExceptionGroup("several tasks of a scope failed", self._errors)
+        if self._errors and self._errors[0] is not error:
+            raise self._errors[0]
+        return isinstance(error, Stopped)
+
+    def _run(self, task: Callable[..., object], args: tuple[Any, ...]) -> None:
+        try:
+            task(*args)
+        except gevent.GreenletExit:
+            pass
+        except BaseException as error:  # noqa: BLE001  (every error comes out of the block)
+            self._errors.append(error)
+            self._fail()
+        finally:
+            self._children.discard(gevent.getcurrent())
+
+    def _fail(self) -> None:
+        for child in list(self._children):
+            if child is not gevent.getcurrent():
+                child.kill(block=False)
+        gevent.get_hub().loop.run_callback(self._interrupt_body)
+
+    def _interrupt_body(self) -> None:
+        if self._in_body:
+            self._in_body = False
+            self._owner.throw(Stopped())
+
+
+def for_each(task: Callable[[T], R], items: Iterable[T], limit: int) -> list[R]:
+    """Call `task` on each item, at most `limit` at once; returns the results in order of completion.
+
+    The workers drain one iterator and append to one deque, both safe without a lock: a greenlet gives way only where
+    it waits. The first error ends the others and is raised.
+    """
+    source = iter(items)
+    results: deque[R] = deque()
+
+    def work() -> None:
+        _mark_worker()
+        for item in source:
+            results.append(task(item))
+
+    with Scope() as scope:
+        for _ in range(limit):
+            scope.spawn(work)
+    return list(results)
+
+
+def _mark_worker() -> None:
+    gevent.getcurrent().is_consumer_worker = True
+
+
+def in_worker() -> bool:
+    """Whether the caller runs in a worker of `for_each`."""
+    return getattr(gevent.getcurrent(), "is_consumer_worker", False)
+
+
+class Permits:
+    """A bound on how many greenlets may do something at once, such as hold a database connection."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._semaphore = BoundedSemaphore(count)
+
+    def __enter__(self) -> Permits:
+        self._semaphore.acquire()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._semaphore.release()
+
+
+class NativeThread:
+    """One thread of the operating system, outside the greenlets, in which calls run one after the other."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPool(1)
+
+    def call(self, function: Callable[..., R], *args: Any) -> R:
+        """Run a blocking call there; only the calling greenlet waits. Its error is raised here."""
+        result: R = self._pool.apply(function, args)
+        return result
+
+    def close(self) -> None:
+        """Wait for the current call and end the thread."""
+        self._pool.join()
+        self._pool.kill()
+
+
+class Bridge(Generic[T, R]):
+    """Lets code in a `NativeThread` ask the greenlets something and wait for the answer."""
+
+    def __init__(self, answer: Callable[[T], R]) -> None:
+        """`answer` runs in a greenlet of its own, one question at a time."""
+        self._answer = answer
+        self._questions: deque[tuple[T, list[R], Any]] = deque()
+        self._arrived = Event()
+        # The loop's own watcher is all that another thread may touch.
+        self._watcher = gevent.get_hub().loop.async_()
+        self._watcher.start(self._arrived.set)
+
+    def ask(self, question: T, timeout: float) -> R | None:
+        """Called in the native thread: the answer, or None after `timeout` seconds."""
+        answered = monkey.get_original("_thread", "allocate_lock")()
+        answered.acquire()
+        answers: list[R] = []
+        self._questions.append((question, answers, answered))
+        self._watcher.send()
+        answered.acquire(timeout=timeout)
+        return answers[0] if answers else None
+
+    def serve(self) -> None:
+        """Answer questions until killed; run it in a scope."""
+        while True:
+            self._arrived.wait()
+            self._arrived.clear()
+            while self._questions:
+                question, answers, answered = self._questions.popleft()
+                try:
+                    answers.append(self._answer(question))
+                finally:
+                    answered.release()
+
+    def close(self) -> None:
+        self._watcher.stop()
+        self._watcher.close()
+
+
+class on_signals:
+    """While the block lasts, signals call functions in greenlets instead of doing what they did before."""
+
+    def __init__(self, handlers: Mapping[int, Callable[[], None]]) -> None:
+        self._handlers = handlers
+
+    def __enter__(self) -> None:
+        self._before = {number: signal.getsignal(number) for number in self._handlers}
+        self._watchers = [gevent.signal_handler(number, handler) for number, handler in self._handlers.items()]
+
+    def __exit__(self, *exc_info: object) -> None:
+        for watcher in self._watchers:
+            watcher.cancel()
+        for number, handler in self._before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,125 @@
+"""From batch to chunk: runs of one partition, cut so that memory and transactions stay bounded."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from consumers.core.policies import BatchPolicy
+from consumers.core.records import Record, TopicPartition
+
+
+class Span(NamedTuple):
+    """Offsets of one partition, `start` included, `end` not. It may hold fewer records than offsets: compaction and
+    transaction markers leave gaps."""
+
+    start: int
+    end: int
+
+
+class Run(NamedTuple):
+    """Consecutive records of one partition, the span that they settle, and the epoch under which it is held."""
+
+    source: TopicPartition
+    span: Span
+    records: tuple[Record, ...]
+    epoch: int = 0
+
+    def split(self, count: int) -> tuple[Run, Run]:
+        """The first `count` records (at least 1, fewer than all), and the rest."""
+        border = self.records[count - 1].offset + 1
+        head = self._replace(span=Span(self.span.start, border), records=self.records[:count])
+        return head, self._replace(span=Span(border, self.span.end), records=self.records[count:])
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """The unit of one transaction: records of some partitions, in order within each."""
+
+    spans: Mapping[TopicPartition, Span]
+    records: tuple[Record, ...]
+    epochs: Mapping[TopicPartition, int] = field(default_factory=dict)
+    """The claim of each partition under which its records were taken."""
+
+    @classmethod
+    def of(cls, runs: Iterable[Run]) -> Chunk:
+        """A chunk of runs; runs of the same partition must follow each other without a gap between their spans."""
+        spans: dict[TopicPartition, Span] = {}
+        epochs: dict[TopicPartition, int] = {}
+        records: list[Record] = []
+        for run in runs:
+            known = spans.get(run.source)
+            spans[run.source] = run.span if known is None else Span(known.start, run.span.end)
+            epochs[run.source] = run.epoch
+            records.extend(run.records)
+        return cls(spans, tuple(records), epochs)
+
+    def without(self, sources: Iterable[TopicPartition]) -> Chunk:
+        """The same, less some partitions."""
+        gone = frozenset(sources)
+        spans = {source: span for source, span in self.spans.items() if source not in gone}
+        return Chunk(spans, tuple(r for r in self.records if r.source not in gone), self.epochs)
+
+    def __str__(self) -> str:
+        spans = ", ".join(f"{source}@{span.start}-{span.end - 1}" for source, span in self.spans.items())
+        return f"{len(self.records)} records of {spans}"
+
+
+@dataclass
+class Backlog:
+    """Runs that wait for their turn in a lane, and what they weigh."""
+
+    runs: deque[Run] = field(default_factory=deque)
+    records: int = 0
+    size: int = 0
+
+    def put(self, run: Run) -> None:
+        self.runs.append(run)
+        self._weigh(run, 1)
+
+    def take(self, policy: BatchPolicy) -> Chunk | None:
+        """The next chunk within the policy's limits; None when nothing waits. One record over the limit in bytes
+        makes a chunk of its own."""
+        taken: list[Run] = []
+        room_records, room_bytes = policy.chunk_records, policy.chunk_bytes
+        while self.runs:
+            run = self.runs[0]
+            fits = _fitting(run.records, room_records, room_bytes, or_one=not any(r.records for r in taken))
+            if fits < len(run.records):
+                if fits:
+                    head, self.runs[0] = run.split(fits)
+                    taken.append(head)
+                break
+            taken.append(self.runs.popleft())
+            room_records -= len(run.records)
+            room_bytes -= sum(record.size for record in run.records)
+        for run in taken:
+            self._weigh(run, -1)
+        return Chunk.of(taken) if taken else None
+
+    def holds(self, source: TopicPartition) -> bool:
+        """Whether anything of this partition waits."""
+        return any(run.source == source for run in self.runs)
+
+    def drop(self, sources: Iterable[TopicPartition]) -> None:
+        """Forget all runs of these partitions."""
+        gone = set(sources)
+        kept = [run for run in self.runs if run.source not in gone]
+        self.runs, self.records, self.size = deque(), 0, 0
+        for run in kept:
+            self.put(run)
+
+    def _weigh(self, run: Run, sign: int) -> None:
+        self.records += sign * len(run.records)
+        self.size += sign * sum(record.size for record in run.records)
+
+
+def _fitting(records: tuple[Record, ...], room_records: int, room_bytes: int, *, or_one: bool) -> int:
+    """How many leading records fit; at least one if `or_one`."""
+    for count, record in enumerate(records):
+        room_bytes -= record.size
+        if count >= room_records or (room_bytes < 0 and not (or_one and count == 0)):
+            return count
+    return len(records)

@@ -1,0 +1,72 @@
+"""The error tree: bad data (never retried), passing trouble (retried), and what must stop the process.
+
+A docstring is the default message; facts are attributes. Errors of the driver and the broker's client are translated
+into this tree at their own edge.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+
+class ConsumerError(Exception):
+    """Something went wrong while consuming."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+
+
+class RecordError(ConsumerError):
+    """The record itself is bad: it becomes a FailedRecord and its neighbours go on."""
+
+    def __init__(self, reason: str, message: str | None = None, **facts: Any) -> None:
+        """`reason` is the code that groups failures; `facts` are shown with the failed record."""
+        detail = ", ".join(f"{name}={value!r}" for name, value in facts.items())
+        super().__init__(message or (f"{reason}: {detail}" if detail else reason))
+        self.reason = reason
+        self.facts = facts
+
+
+class TransientError(ConsumerError):
+    """Passing trouble, such as a time-out: the same record may well succeed later."""
+
+
+class FatalError(ConsumerError):
+    """The process must stop: nothing of the chunk at hand is settled."""
+
+
+class BooksDoNotBalance(FatalError):
+    """Written, duplicates, skipped and failed do not add up to what was received."""
+
+
+class Flood(FatalError):
+    """Too many records fail: stopped before a broken upstream turns into a flood of failed records."""
+
+
+class Misconfigured(FatalError):
+    """The configuration cannot work."""
+
+
+class FencedEverywhere(FatalError):
+    """Another member of the group has taken over every partition."""
+
+
+class DrainTimedOut(FatalError):
+    """In-flight chunks did not settle before the drain's deadline."""
+
+
+class Fenced(ConsumerError):
+    """The ledger's epoch is no longer ours: another member has claimed the partition."""
+
+    def __init__(self, sources: Any) -> None:
+        self.sources = frozenset(sources)
+        super().__init__("fenced: " + ", ".join(sorted(map(str, self.sources))))
+
+
+def reject(reason: str, **facts: Any) -> NoReturn:
+    """Refuse a record from `process`: it is stored as failed under `reason`, with `facts` beside it.
+
+    Raises:
+        RecordError: always.
+    """
+    raise RecordError(reason, **facts)

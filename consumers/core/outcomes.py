@@ -1,0 +1,112 @@
+"""What became of records. Every record ends as exactly one of written, duplicate, skipped or failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+
+import msgspec
+
+from consumers.core.errors import BooksDoNotBalance
+from consumers.core.records import Record, TopicPartition
+
+
+@dataclass
+class Tally:
+    """Counts of records by outcome."""
+
+    received: int = 0
+    written: int = 0
+    duplicates: int = 0
+    skipped: int = 0
+    failed: int = 0
+
+    def add(self, other: Tally) -> None:
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+
+    def as_dict(self) -> dict[str, int]:
+        return asdict(self)
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a record could not become rows; `reason` is the code that operators filter by."""
+
+    record: Record
+    reason: str
+    message: str
+    exception: str = ""
+    traceback: str = ""
+    fingerprint: str = ""
+
+
+@dataclass
+class Outcomes:
+    """The books of one chunk."""
+
+    written: list[Record] = field(default_factory=list)
+    duplicates: list[Record] = field(default_factory=list)
+    skipped: list[Record] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+    def copy(self) -> Outcomes:
+        return Outcomes([*self.written], [*self.duplicates], [*self.skipped], [*self.failures])
+
+    def replace(self, other: Outcomes) -> None:
+        """Become the same as another."""
+        self.written, self.duplicates = other.written, other.duplicates
+        self.skipped, self.failures = other.skipped, other.failures
+
+    def balance(self, records: Iterable[Record]) -> None:
+        """Check that each of `records` has exactly one outcome.
+
+        Raises:
+            BooksDoNotBalance: one has none, or several, or there is an outcome for a record not received.
+        """
+        received = sorted((r.source, r.offset) for r in records)
+        settled = sorted((record.source, record.offset) for _, record in self._each())
+        if received != settled:
+            raise BooksDoNotBalance(
+                f"the books do not balance: {len(received)} records received, but {len(self.written)} written + "
+                f"{len(self.duplicates)} duplicates + {len(self.skipped)} skipped + {len(self.failures)} failed; "
+                f"first difference at {_first_difference(received, settled)}"
+            )
+
+    def tally(self) -> Tally:
+        counts = Tally(0, len(self.written), len(self.duplicates), len(self.skipped), len(self.failures))
+        counts.received = counts.written + counts.duplicates + counts.skipped + counts.failed
+        return counts
+
+    def tallies(self, counted_to: Mapping[TopicPartition, int]) -> dict[TopicPartition, Tally]:
+        """Counts per partition, of records at or above `counted_to` only: those below were counted when first received."""
+        tallies = {source: Tally() for source in counted_to}
+        for kind, record in self._each():
+            if record.offset >= counted_to[record.source]:
+                tally = tallies[record.source]
+                tally.received += 1
+                setattr(tally, kind, getattr(tally, kind) + 1)
+        return tallies
+
+    def without(self, sources: Iterable[TopicPartition]) -> Outcomes:
+        gone = frozenset(sources)
+        return Outcomes(
+            [r for r in self.written if r.source not in gone],
+            [r for r in self.duplicates if r.source not in gone],
+            [r for r in self.skipped if r.source not in gone],
+            [f for f in self.failures if f.record.source not in gone],
+        )
+
+    def _each(self) -> Iterable[tuple[str, Record]]:
+        yield from (("written", record) for record in self.written)
+        yield from (("duplicates", record) for record in self.duplicates)
+        yield from (("skipped", record) for record in self.skipped)
+        yield from (("failed", failure.record) for failure in self.failures)
+
+
+def _first_difference(received: list[tuple[TopicPartition, int]], settled: list[tuple[TopicPartition, int]]) -> str:
+    for one, other in zip(received, settled, strict=False):
+        if one != other:
+            source, offset = min(one, other)
+            return f"{source}@{offset}"
+    source, offset = max(received, settled, key=len)[min(len(received), len(settled))]
+    return f"{source}@{offset}"

@@ -1,0 +1,64 @@
+"""Frozen policies: how much is taken at once, and when something is tried again. All clock-free."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+from consumers.core.errors import Misconfigured, TransientError
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchPolicy:
+    """How records are pulled and cut. Sizes in records and bytes, times in seconds."""
+
+    max_records: int = 4_000
+    """A batch closes at this many records."""
+    max_bytes: int = 8 * 1024 * 1024
+    """A batch closes at this many bytes of payload; a single larger record is a batch of its own."""
+    max_wait: float = 0.1
+    """A batch closes this long after its first record, so that a quiet topic is not kept waiting."""
+    chunk_records: int = 1_000
+    """A chunk, the unit of one transaction, holds at most this many records."""
+    chunk_bytes: int = 4 * 1024 * 1024
+    """A chunk holds at most this many bytes of payload; a single larger record is a chunk of its own."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_records", "max_bytes", "chunk_records", "chunk_bytes"):
+            if getattr(self, name) < 1:
+                raise Misconfigured(f"BatchPolicy.{name} must be at least 1, not {getattr(self, name)}")
+        if self.max_wait < 0:
+            raise Misconfigured(f"BatchPolicy.max_wait must not be negative, not {self.max_wait}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backoff:
+    """Exponential delays in seconds, with jitter that stays jitter at the cap."""
+
+    first: float = 0.25
+    factor: float = 2.0
+    cap: float = 10.0
+    jitter: float = 0.25
+
+    def delay(self, attempt: int, rng: random.Random | None = None) -> float:
+        """Seconds to wait after the given failed attempt, counted from 1; within `jitter` below the nominal delay."""
+        nominal = min(self.cap, self.first * self.factor ** min(attempt - 1, 64))
+        return nominal * (1.0 - self.jitter * (rng or random).random())
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetryPolicy:
+    """When `process` is tried again on the same record, in place."""
+
+    attempts: int = 3
+    """Calls in all, the first included."""
+    backoff: Backoff = field(default_factory=Backoff)
+    transient: tuple[type[BaseException], ...] = (TransientError, ConnectionError, TimeoutError)
+    """Errors that may pass; any other error of `process` fails the record at once."""
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise Misconfigured(f"RetryPolicy.attempts must be at least 1, not {self.attempts}")
+
+    def is_transient(self, error: BaseException) -> bool:
+        return isinstance(error, self.transient)

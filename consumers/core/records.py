@@ -1,0 +1,46 @@
+"""A record as it came from the log, and where it lay."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+Headers = tuple[tuple[str, bytes | None], ...]
+
+
+class TopicPartition(NamedTuple):
+    """One partition of one topic."""
+
+    topic: str
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}[{self.partition}]"
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """One record: raw bytes and its position. `timestamp` is milliseconds since the epoch, None if the log has none."""
+
+    source: TopicPartition
+    offset: int
+    value: bytes | None
+    key: bytes | None = None
+    headers: Headers = ()
+    timestamp: int | None = None
+
+    @property
+    def topic(self) -> str:
+        return self.source.topic
+
+    @property
+    def partition(self) -> int:
+        return self.source.partition
+
+    @property
+    def size(self) -> int:
+        """Bytes of payload held in memory by this record."""
+        return len(self.value or b"") + len(self.key or b"")
+
+    def __str__(self) -> str:
+        return f"{self.source}@{self.offset}"

@@ -1,0 +1,130 @@
+"""Claiming assigned partitions: raise their epochs, learn from the ledger where to go on, and start them there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from time import monotonic
+
+from consumers.concurrency import sleep
+from consumers.core.errors import TransientError
+from consumers.core.policies import Backoff
+from consumers.core.records import TopicPartition
+from consumers.core.source import Committed, Offsets, RecordSource
+from consumers.engine.hold import Abandoned, Holder
+from consumers.engine.partitions import Hold, Partition, Partitions
+from consumers.ledger import Ledger
+
+logger = logging.getLogger(__name__)
+
+
+class Claims:
+    """Takes partitions from assigned to active. `claim` runs in a greenlet of its own, so that polling goes on."""
+
+    def __init__(self, ledger: Ledger, source: RecordSource, partitions: Partitions, holder: Holder) -> None:
+        self._ledger = ledger
+        self._source = source
+        self._partitions = partitions
+        self._holder = holder
+        self._backoff = Backoff(first=0.2, cap=5.0)
+
+    def claim(self, partitions: Collection[Partition]) -> None:
+        """Claim these and start them at the ledger's offsets; those revoked meanwhile are left alone."""
+        try:
+            starts = self._starts(partitions)
+            claimed = self._holder.run(
+                lambda: self._ledger.claim({s: o for s, o in starts.items() if self._wanted(partitions, s)}),
+                f"the claim of {len(partitions)} partitions",
+                wanted=lambda: any(p.hold is Hold.CLAIMING for p in partitions),
+            )
+        except Abandoned:
+            return
+        ours = [p for p in partitions if p.hold is Hold.CLAIMING and p.source in claimed]
+        for partition in ours:
+            line = claimed[partition.source]
+            partition.epoch, partition.position, partition.settled = line.epoch, line.next_offset, line.next_offset
+            partition.claims += 1
+        self.start(ours)
+
+    def start(self, partitions: Collection[Partition]) -> None:
+        """Seek partitions to where they stand, and let their records come."""
+        generations = self._persist(lambda: self._source.start_at({p.source: p.position for p in partitions}))
+        for partition in partitions:
+            generation = generations.get(partition.source)
+            if generation is not None and partition.hold in (Hold.CLAIMING, Hold.ACTIVE):
+                partition.generation, partition.hold, partition.paused = generation, Hold.ACTIVE, False
+
+    def _starts(self, partitions: Collection[Partition]) -> Offsets:
+        """Where a partition begins that has no line in the ledger: at the group's committed offset, else the first.
+
+        For those with a line, a committed offset that was not committed by us is an attempt to move the group with
+        another tool; it is answered, not followed.
+        """
+        sources = [partition.source for partition in partitions]
+        known = self._holder.run(
+            lambda: self._ledger.known(sources), f"the ledger of {len(sources)} partitions", lambda: bool(sources)
+        )
+        committed = self._persist(lambda: self._source.committed(sources))
+        watermarks = self._persist(lambda: self._source.watermarks(sources))
+        for source, line in known.items():
+            self._notice_reset(source, line, committed.get(source))
+        starts = {}
+        for source in sources:
+            low, high = watermarks.get(source, (0, 0))
+            elsewhere = committed.get(source)
+            starts[source] = low if elsewhere is None else min(max(elsewhere.offset, low), high)
+        return starts | known
+
+    def _notice_reset(self, source: TopicPartition, line: int, committed: Committed | None) -> None:
+        if committed is not None and not committed.ours and committed.offset != line:
+            logger.warning(
+                "offsets of group %s were moved by another tool: %s to %d. The ledger stands at %d and decides; to "
+                "move the group use manage.py seek",
+                self._ledger.group,
+                source,
+                committed.offset,
+                line,
+            )
+
+    def _persist(self, call):  # type: ignore[no-untyped-def]
+        attempt = 0
+        while True:
+            try:
+                return call()
+            except TransientError as error:
+                attempt += 1
+                logger.warning("broker out of reach (attempt %d): %s", attempt, error)
+                sleep(self._backoff.delay(attempt))
+
+    @staticmethod
+    def _wanted(partitions: Collection[Partition], source: TopicPartition) -> bool:
+        return any(p.source == source and p.hold is Hold.CLAIMING for p in partitions)
+
+
+REGAIN_AFTER = 5.0
+MOST_CLAIMS = 3
+
+
+class Regain:
+    """What to do about fenced partitions that the group still says are ours: claim them again, a few times."""
+
+    def __init__(self, partitions: Partitions) -> None:
+        self._partitions = partitions
+
+    def due(self) -> list[Partition]:
+        """Fenced partitions whose turn it is; they are claiming now. A member that was frozen has, by this time,
+        polled and heard that it lost them; whoever is still assigned is the rightful holder."""
+        due = [p for p in self._partitions.in_state(Hold.FENCED) if self._is_due(p)]
+        for partition in due:
+            partition.hold = Hold.CLAIMING
+        return due
+
+    def is_hopeless(self) -> bool:
+        """Whether every partition is fenced, again and again."""
+        return len(self._partitions) > 0 and all(
+            p.hold is Hold.FENCED and p.claims >= MOST_CLAIMS for p in self._partitions
+        )
+
+    @staticmethod
+    def _is_due(partition: Partition) -> bool:
+        return partition.claims < MOST_CLAIMS and monotonic() - partition.fenced_at >= REGAIN_AFTER

@@ -1,0 +1,70 @@
+"""Holding on through an outage: the same work is tried again until the database is well, and nothing is given up."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+from consumers.concurrency import Permits, sleep
+from consumers.core.policies import Backoff
+from consumers.database import connection_scope
+from consumers.postgres.errors import describe, is_outage
+
+logger = logging.getLogger(__name__)
+
+R = TypeVar("R")
+
+
+class Abandoned(Exception):
+    """The work is no longer wanted: its partitions are gone, or the process stops."""
+
+
+class Holder:
+    """Runs units of database work under a permit, and holds them through outages."""
+
+    def __init__(self, permits: Permits, backoff: Backoff | None = None) -> None:
+        self._permits = permits
+        self._backoff = backoff or Backoff(first=0.2, cap=5.0)
+        self.holding: dict[str, str] = {}
+        """What is held at the moment, and why."""
+
+    def run(self, work: Callable[[], R], what: str, wanted: Callable[[], bool] = lambda: True) -> R:
+        """The result of `work`, which is repeated, with growing pauses, for as long as the database has an outage.
+
+        Raises:
+            Abandoned: `wanted` said no between two attempts.
+            Exception: any error of `work` that is not an outage.
+        """
+        attempt = 0
+        try:
+            while True:
+                try:
+                    with connection_scope(self._permits):
+                        result = work()
+                except Exception as error:
+                    if not is_outage(error):
+                        raise
+                    attempt += 1
+                    self._note(what, error, attempt)
+                else:
+                    if attempt:
+                        logger.warning("database is back after %d attempts: %s goes on", attempt, what)
+                    return result
+                self._pause(attempt, what, wanted)
+        finally:
+            self.holding.pop(what, None)
+
+    def _note(self, what: str, error: BaseException, attempt: int) -> None:
+        reason = describe(error)
+        self.holding[what] = reason
+        if attempt & (attempt - 1) == 0:  # 1, 2, 4, 8 ..: an outage is said, not sung
+            logger.warning("database outage, holding %s (attempt %d): %s", what, attempt, reason)
+
+    def _pause(self, attempt: int, what: str, wanted: Callable[[], bool]) -> None:
+        left = self._backoff.delay(attempt)
+        while left > 0:
+            if not wanted():
+                raise Abandoned(what)
+            sleep(min(left, 0.1))
+            left -= 0.1

@@ -1,0 +1,168 @@
+"""A lane: a set of partitions whose chunks are written one after the other, the next one prepared meanwhile."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection
+from time import monotonic
+from typing import TypeVar
+
+from consumers.concurrency import Event, Queue, Scope
+from consumers.core.chunks import Backlog, Chunk, Run
+from consumers.core.errors import Fenced
+from consumers.core.outcomes import Outcomes
+from consumers.core.policies import BatchPolicy
+from consumers.core.records import TopicPartition
+from consumers.engine.hold import Abandoned, Holder
+from consumers.engine.partitions import Partitions
+from consumers.pipeline.flow import Flow, Prepared
+from consumers.pipeline.progress import LedgerProgress
+
+logger = logging.getLogger(__name__)
+
+R = TypeVar("R")
+
+Sources = Collection[TopicPartition]
+
+
+class Lane:
+    """Two greenlets: one prepares chunks, one settles them. A partition is always settled in order."""
+
+    def __init__(
+        self,
+        *,
+        flow: Flow,
+        policy: BatchPolicy,
+        holder: Holder,
+        partitions: Partitions,
+        progress: Callable[[], LedgerProgress],
+        on_settled: Callable[[Chunk, Outcomes, float], None],
+        on_fenced: Callable[[Chunk, Sources], None],
+    ) -> None:
+        """`progress` makes the ledger's side of a chunk; `on_settled` is told of each chunk, what became of it and the
+        seconds it took to settle; `on_fenced` of partitions that another member has claimed."""
+        self._flow = flow
+        self._policy = policy
+        self._holder = holder
+        self._partitions = partitions
+        self._progress = progress
+        self._on_settled = on_settled
+        self._on_fenced = on_fenced
+        self._backlog = Backlog()
+        self._in_flight: list[Chunk] = []
+        self._arrived = Event()
+        self._moved = Event()
+        self._handover: Queue[Prepared] = Queue(1)
+
+    def start(self, scope: Scope) -> None:
+        scope.spawn(self._prepare_all)
+        scope.spawn(self._settle_all)
+
+    def put(self, run: Run) -> None:
+        """Give the lane records of one of its partitions, in order."""
+        self._backlog.put(run)
+        self._arrived.set()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as much waits as a batch may bring: time to take no more."""
+        return self._backlog.records >= self._policy.max_records or self._backlog.size >= self._policy.max_bytes
+
+    @property
+    def waiting(self) -> int:
+        """Records that are not settled yet."""
+        return self._backlog.records + sum(len(chunk.records) for chunk in self._in_flight)
+
+    def wait_for_room(self, timeout: float) -> bool:
+        """Wait until the lane is not full, up to `timeout` seconds; returns whether it has room."""
+        deadline = monotonic() + timeout
+        while self.is_full and monotonic() < deadline:
+            self._moved.clear()
+            self._moved.wait(max(0.0, deadline - monotonic()))
+        return not self.is_full
+
+    def drop(self, sources: Sources) -> None:
+        """Forget what waits of these partitions. Chunks in flight lose them when their turn comes."""
+        self._backlog.drop(sources)
+        self._moved.set()
+
+    def drain(self, sources: Sources, deadline: float) -> set[TopicPartition]:
+        """Wait until nothing of these partitions is left, or for the deadline (monotonic seconds); returns those that
+        were not done by then."""
+        while True:
+            busy = {source for source in sources if self._is_busy(source)}
+            left = deadline - monotonic()
+            if not busy or left <= 0:
+                return busy
+            self._moved.clear()
+            self._moved.wait(min(left, 0.5))
+
+    def doing(self) -> str:
+        """What is in flight, for whoever waits for it."""
+        return "; ".join(map(str, self._in_flight)) or "nothing"
+
+    def _is_busy(self, source: TopicPartition) -> bool:
+        return self._backlog.holds(source) or any(source in chunk.spans for chunk in self._in_flight)
+
+    # ---- the two halves ---------------------------------------------------------------------------------------------
+
+    def _prepare_all(self) -> None:
+        while True:
+            chunk = self._backlog.take(self._policy)
+            if chunk is None:
+                self._arrived.clear()
+                self._arrived.wait()
+                continue
+            self._in_flight.append(chunk)
+            self._moved.set()
+            prepared = self._held(f"preparing {chunk}", chunk, lambda chunk=chunk: self._flow.prepare(chunk))
+            if prepared is None:
+                self._done(chunk)
+            else:
+                self._handover.put(prepared)
+
+    def _settle_all(self) -> None:
+        while True:
+            prepared = self._handover.get()
+            remaining: Prepared | None = prepared
+            while remaining is not None:
+                remaining = self._settle(self._still_ours(remaining))
+            self._done(prepared.chunk)
+
+    def _settle(self, prepared: Prepared) -> Prepared | None:
+        """Settle a chunk; returns what is left to settle after some of its partitions were fenced."""
+        chunk = prepared.chunk
+        if not chunk.spans:
+            return None
+        report, progress, start = Outcomes(), self._progress(), monotonic()
+
+        def settle() -> bool:
+            self._flow.settle(prepared, progress, report)
+            return True
+
+        try:
+            if self._held(f"writing {chunk}", chunk, settle):
+                self._on_settled(chunk, report, monotonic() - start)
+        except Fenced as fenced:
+            self._on_fenced(chunk, fenced.sources)
+            return prepared.without(fenced.sources)
+        return None
+
+    def _held(self, what: str, chunk: Chunk, work: Callable[[], R]) -> R | None:
+        """The result of database work, held through outages; None if the chunk is not wanted any more."""
+        try:
+            return self._holder.run(work, what, wanted=lambda: self._unwanted(chunk) < chunk.spans.keys())
+        except Abandoned:
+            logger.warning("gave up %s: its partitions are gone", what)
+            return None
+
+    def _still_ours(self, prepared: Prepared) -> Prepared:
+        return prepared.without(self._unwanted(prepared.chunk))
+
+    def _unwanted(self, chunk: Chunk) -> set[TopicPartition]:
+        """The chunk's partitions that are not held any more, or under a later claim only."""
+        return {s for s in chunk.spans if self._partitions.under(s, chunk.epochs[s]) is None}
+
+    def _done(self, chunk: Chunk) -> None:
+        self._in_flight.remove(chunk)
+        self._moved.set()

@@ -1,0 +1,38 @@
+"""What a running consumer can tell of itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from time import monotonic
+
+from consumers.core.outcomes import Outcomes, Tally
+
+
+@dataclass
+class Statistics:
+    """Counts of one run. `started` is in monotonic seconds."""
+
+    consumer: str
+    tally: Tally = field(default_factory=Tally)
+    failed_by_reason: Counter[str] = field(default_factory=Counter)
+    chunks: int = 0
+    started: float = field(default_factory=monotonic)
+
+    def add(self, outcomes: Outcomes) -> None:
+        self.tally.add(outcomes.tally())
+        self.failed_by_reason.update(failure.reason for failure in outcomes.failures)
+        self.chunks += 1
+
+    @property
+    def seconds(self) -> float:
+        return monotonic() - self.started
+
+    def summary(self) -> dict[str, object]:
+        """As printed by `consume --json`."""
+        return {
+            "consumer": self.consumer,
+            **self.tally.as_dict(),
+            "failed_by_reason": dict(self.failed_by_reason),
+            "seconds": round(self.seconds, 3),
+        }

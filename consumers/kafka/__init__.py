@@ -1,0 +1,1 @@
+"""The broker's client. Only this package knows it."""

@@ -1,0 +1,307 @@
+"""A member of a consumer group, as a `RecordSource`.
+
+The client's calls block, and its rebalance callbacks run inside `consume()`: so all calls go through one native
+thread, in which no greenlet primitive is touched but the bridge's. Methods named `_native_*` run in that thread.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Sequence
+from time import monotonic
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import TopicPartition as ClientPartition
+
+from consumers.concurrency import Bridge, NativeThread, native_sleep
+from consumers.core.errors import Misconfigured, TransientError
+from consumers.core.records import Record, TopicPartition
+from consumers.core.source import Committed, Fetched, Offsets, Polled, RebalanceListener
+from consumers.kafka.errors import translate, translated
+from consumers.kafka.quiet import QuietLogger
+
+_OUR_COMMIT = "consumers/1"
+"""Marks our commits in their metadata, which other tools leave empty."""
+
+_CALL_TIMEOUT = 10.0
+_CONSUME_AT_ONCE = 500
+
+_Question = tuple[str, Collection[TopicPartition]]
+
+
+class KafkaSource:
+    """One client, one group, some topics. See `RecordSource` for the contract."""
+
+    def __init__(self, topics: Sequence[str], properties: dict[str, Any], revoke_timeout: float) -> None:
+        """`properties` as from `config.consumer_properties`; `revoke_timeout` in seconds bounds what a rebalance waits
+        for the listener.
+
+        Raises:
+            Misconfigured: a property has no meaning or an impossible value.
+        """
+        self._topics = list(topics)
+        self._revoke_timeout = revoke_timeout
+        self._notices: list[tuple[int, str]] = []
+        self._assigned: dict[TopicPartition, int] = {}
+        self._fresh: list[TopicPartition] = []
+        self._generation = 0
+        self._closing = False
+        self._average = 1_000.0
+        self._thread = NativeThread()
+        self._bridge: Bridge[_Question, Offsets] | None = None
+        try:
+            self._client = Consumer({**properties, "error_cb": self._native_error}, logger=QuietLogger())
+        except KafkaException as error:
+            raise Misconfigured(f"the broker client refuses its properties: {error.args[0].str()}") from error
+
+    # ---- RecordSource -----------------------------------------------------------------------------------------------
+
+    def open(self, listener: RebalanceListener, spawn: Callable[..., object]) -> None:
+        self._listener = listener
+        self.partitions()
+        self._bridge = Bridge(self._answer)
+        spawn(self._bridge.serve)
+        self._thread.call(self._native_subscribe)
+
+    def poll(self, max_records: int, max_bytes: int, timeout: float) -> Polled:
+        return self._thread.call(self._native_poll, max_records, max_bytes, timeout)
+
+    def start_at(self, offsets: Offsets) -> dict[TopicPartition, int]:
+        return self._thread.call(self._native_start_at, offsets)
+
+    def pause(self, sources: Collection[TopicPartition]) -> None:
+        self._thread.call(self._native_pause, sources)
+
+    def commit(self, offsets: Offsets) -> None:
+        with translated("commit"):
+            self._thread.call(self._native_commit, offsets)
+
+    def committed(self, sources: Collection[TopicPartition]) -> dict[TopicPartition, Committed]:
+        with translated("reading the group's committed offsets"):
+            found = self._thread.call(self._client.committed, _plain(sources), _CALL_TIMEOUT)
+        return {
+            TopicPartition(each.topic, each.partition): Committed(each.offset, _is_ours(each.metadata))
+            for each in found
+            if each.offset >= 0
+        }
+
+    def watermarks(self, sources: Collection[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+        with translated("reading the topics' end offsets"):
+            return self._thread.call(self._native_watermarks, sources)
+
+    def partitions(self) -> list[TopicPartition]:
+        with translated("reading the topics"):
+            known = self._thread.call(self._client.list_topics, None, _CALL_TIMEOUT).topics
+        missing = [topic for topic in self._topics if topic not in known or not known[topic].partitions]
+        if missing:
+            raise Misconfigured(
+                f"topic {', '.join(missing)} does not exist on the broker. Create it (kafka-topics.sh --create --topic "
+                f"{missing[0]} --partitions 6) or send a first record to it."
+            )
+        return [TopicPartition(topic, number) for topic in self._topics for number in sorted(known[topic].partitions)]
+
+    def close(self) -> None:
+        self._closing = True
+        self._thread.call(self._client.close)
+        self._thread.close()
+        if self._bridge is not None:
+            self._bridge.close()
+
+    def _answer(self, question: _Question) -> Offsets:
+        what, sources = question
+        if what == "revoked":
+            return self._listener.revoked(sources)
+        self._listener.lost(sources)
+        return {}
+
+    # ---- in the native thread ---------------------------------------------------------------------------------------
+
+    def _native_subscribe(self) -> None:
+        self._client.subscribe(
+            self._topics, on_assign=self._native_assigned, on_revoke=self._native_revoked, on_lost=self._native_lost
+        )
+
+    def _native_poll(self, max_records: int, max_bytes: int, timeout: float) -> Polled:
+        polled, fetched = Polled(), _Grouping(self._assigned)
+        deadline = monotonic() + timeout
+        while True:
+            left = min(max_records - fetched.count, int((max_bytes - fetched.size) / self._average) + 1)
+            for message in self._native_consume(min(left, _CONSUME_AT_ONCE), max(0.0, deadline - monotonic())):
+                self._native_sort(message, fetched, polled)
+            if fetched.count >= max_records or fetched.size >= max_bytes or monotonic() >= deadline:
+                break
+        polled.trigger = fetched.trigger(max_records, max_bytes, bool(polled.ends))
+        if fetched.count:
+            self._average = max(100.0, fetched.size / fetched.count)
+        polled.fetched = fetched.result(self._assigned)
+        polled.assigned, self._fresh = [s for s in self._fresh if s in self._assigned], []
+        polled.notices, self._notices = self._notices, []
+        return polled
+
+    def _native_consume(self, count: int, timeout: float) -> list[Message]:
+        try:
+            messages: list[Message] = self._client.consume(count, timeout)
+        except KafkaException as error:
+            raise translate(error.args[0], "poll") from error
+        return messages
+
+    def _native_sort(self, message: Message, fetched: _Grouping, polled: Polled) -> None:
+        error = message.error()
+        if error is None:
+            fetched.add(_record(message))
+        elif error.code() == KafkaError._PARTITION_EOF:
+            source = TopicPartition(message.topic(), message.partition())
+            if source in self._assigned:
+                polled.ends[source] = (self._assigned[source], message.offset())
+        elif error.fatal() or not _is_passing(error):
+            raise translate(error, "poll")
+        else:
+            self._notices.append((logging.WARNING, f"broker: {error.str()}"))
+
+    def _native_start_at(self, offsets: Offsets) -> dict[TopicPartition, int]:
+        started = {}
+        for source, offset in offsets.items():
+            if source in self._assigned:
+                self._native_seek(source, offset)
+                self._generation += 1
+                self._assigned[source] = started[source] = self._generation
+        if started:
+            self._client.resume(_plain(started))
+        return started
+
+    def _native_seek(self, source: TopicPartition, offset: int) -> None:
+        """Seek; the client refuses with "erroneous state" until the assignment has reached its own threads."""
+        deadline = monotonic() + _CALL_TIMEOUT
+        while True:
+            try:
+                self._client.seek(ClientPartition(source.topic, source.partition, offset))
+                return
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError._STATE or monotonic() > deadline:
+                    raise translate(error.args[0], f"seek of {source}") from error
+                native_sleep(0.01)
+
+    def _native_pause(self, sources: Collection[TopicPartition]) -> None:
+        held = [source for source in sources if source in self._assigned]
+        if held:
+            self._client.pause(_plain(held))
+
+    def _native_commit(self, offsets: Offsets) -> None:
+        held = [
+            ClientPartition(s.topic, s.partition, o, _OUR_COMMIT) for s, o in offsets.items() if s in self._assigned
+        ]
+        if held:
+            self._client.commit(offsets=held, asynchronous=True)
+
+    def _native_watermarks(self, sources: Collection[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+        return {s: self._client.get_watermark_offsets(ClientPartition(*s), _CALL_TIMEOUT) for s in sources}
+
+    # ---- callbacks, in the native thread, inside consume() ----------------------------------------------------------
+
+    def _native_assigned(self, client: Consumer, partitions: list[ClientPartition]) -> None:
+        client.incremental_assign(partitions)
+        client.pause(partitions)
+        for each in partitions:
+            self._generation += 1
+            self._assigned[TopicPartition(each.topic, each.partition)] = self._generation
+        self._fresh.extend(TopicPartition(each.topic, each.partition) for each in partitions)
+        self._notices.append((logging.INFO, f"assigned {_names(partitions)}"))
+
+    def _native_revoked(self, client: Consumer, partitions: list[ClientPartition]) -> None:
+        settled = self._ask("revoked", partitions)
+        try:
+            if settled:
+                self._native_commit_now(settled)
+        finally:
+            self._forget(partitions)
+            client.incremental_unassign(partitions)
+            self._notices.append((logging.INFO, f"revoked {_names(partitions)}"))
+
+    def _native_lost(self, client: Consumer, partitions: list[ClientPartition]) -> None:
+        self._forget(partitions)
+        self._ask("lost", partitions)
+        client.incremental_unassign(partitions)
+        self._notices.append((logging.WARNING, f"lost {_names(partitions)}: this member was thought dead"))
+
+    def _native_commit_now(self, settled: Offsets) -> None:
+        offsets = [ClientPartition(s.topic, s.partition, o, _OUR_COMMIT) for s, o in settled.items()]
+        try:
+            self._client.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:
+            self._notices.append((logging.WARNING, f"commit at revoke: {error.args[0].str()}; the ledger stands"))
+
+    def _native_error(self, error: KafkaError) -> None:
+        if not self._closing:
+            self._notices.append((logging.WARNING, f"broker: {error.str()}"))
+
+    def _ask(self, what: str, partitions: list[ClientPartition]) -> Offsets:
+        if self._closing or self._bridge is None:
+            return {}
+        sources = [TopicPartition(each.topic, each.partition) for each in partitions]
+        return self._bridge.ask((what, sources), self._revoke_timeout + 5.0) or {}
+
+    def _forget(self, partitions: list[ClientPartition]) -> None:
+        for each in partitions:
+            self._assigned.pop(TopicPartition(each.topic, each.partition), None)
+
+
+class _Grouping:
+    """Records of one poll by partition, with the generation they were consumed under."""
+
+    def __init__(self, generations: dict[TopicPartition, int]) -> None:
+        self._generations = generations
+        self._records: dict[tuple[TopicPartition, int], list[Record]] = {}
+        self.count = 0
+        self.size = 0
+
+    def add(self, record: Record) -> None:
+        generation = self._generations.get(record.source)
+        if generation is not None:
+            self._records.setdefault((record.source, generation), []).append(record)
+            self.count += 1
+            self.size += record.size
+
+    def result(self, current: dict[TopicPartition, int]) -> list[Fetched]:
+        """What is still assigned as it was when it was consumed."""
+        return [
+            Fetched(source, generation, records)
+            for (source, generation), records in self._records.items()
+            if current.get(source) == generation
+        ]
+
+    def trigger(self, max_records: int, max_bytes: int, at_end: bool) -> str:
+        if self.count >= max_records:
+            return "size"
+        if self.size >= max_bytes:
+            return "bytes"
+        return "end" if at_end else "time"
+
+
+def _record(message: Message) -> Record:
+    kind, stamp = message.timestamp()
+    headers = message.headers()
+    return Record(
+        source=TopicPartition(message.topic(), message.partition()),
+        offset=message.offset(),
+        value=message.value(),
+        key=message.key(),
+        headers=tuple(headers) if headers else (),
+        timestamp=stamp if kind else None,
+    )
+
+
+def _plain(sources: Collection[TopicPartition]) -> list[ClientPartition]:
+    return [ClientPartition(source.topic, source.partition) for source in sources]
+
+
+def _names(partitions: Collection[ClientPartition]) -> str:
+    return ", ".join(f"{each.topic}[{each.partition}]" for each in partitions)
+
+
+def _is_ours(metadata: str | None) -> bool:
+    return bool(metadata and metadata.startswith(_OUR_COMMIT))
+
+
+def _is_passing(error: KafkaError) -> bool:
+    return isinstance(translate(error, ""), TransientError)

@@ -1,0 +1,80 @@
+"""The ledger in the database: claimed with a partition, locked and moved with each chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from django.db import connections, transaction
+
+from consumers.core.chunks import Span
+from consumers.core.ledger import Position
+from consumers.core.outcomes import Tally
+from consumers.core.records import TopicPartition
+from consumers.core.source import Offsets
+from consumers.models import PartitionLedger
+
+_TABLE = PartitionLedger._meta.db_table
+
+_CLAIM = f"""
+    INSERT INTO {_TABLE} AS ledger ("group", topic, partition, epoch, next_offset, counted_to,
+                                    received, written, duplicates, skipped, failed, updated_at)
+    VALUES (%s, %s, %s, 1, %s, %s, 0, 0, 0, 0, 0, now())
+    ON CONFLICT ("group", topic, partition) DO UPDATE SET epoch = ledger.epoch + 1, updated_at = now()
+    RETURNING epoch, next_offset, counted_to
+"""  # noqa: S608  (the table's own name)
+
+_LOCK = f"""
+    SELECT topic, partition, epoch, next_offset, counted_to FROM {_TABLE}
+    WHERE "group" = %s AND (topic, partition) IN (SELECT * FROM unnest(%s::text[], %s::int[]))
+    ORDER BY topic, partition FOR UPDATE
+"""  # noqa: S608
+
+_ADVANCE = f"""
+    UPDATE {_TABLE} AS ledger SET
+        next_offset = moved.next_offset, counted_to = greatest(ledger.counted_to, moved.next_offset),
+        received = ledger.received + moved.received, written = ledger.written + moved.written,
+        duplicates = ledger.duplicates + moved.duplicates, skipped = ledger.skipped + moved.skipped,
+        failed = ledger.failed + moved.failed, updated_at = now()
+    FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::int[], %s::int[], %s::int[], %s::int[], %s::int[])
+        AS moved (topic, partition, next_offset, received, written, duplicates, skipped, failed)
+    WHERE ledger."group" = %s AND ledger.topic = moved.topic AND ledger.partition = moved.partition
+"""  # noqa: S608
+
+
+class Ledger:
+    """The lines of one group."""
+
+    def __init__(self, group: str, using: str) -> None:
+        self.group = group
+        self.using = using
+
+    def known(self, sources: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The next offset of those partitions that have a line."""
+        wanted = set(sources)
+        lines = PartitionLedger.objects.using(self.using).filter(group=self.group, topic__in={s.topic for s in wanted})
+        found = {TopicPartition(line.topic, line.partition): line.next_offset for line in lines}
+        return {source: offset for source, offset in found.items() if source in wanted}
+
+    def claim(self, starts: Offsets) -> dict[TopicPartition, Position]:
+        """Raise the epoch of each partition, which fences whoever held it. A partition without a line gets one that
+        starts at the given offset."""
+        claims = {}
+        with transaction.atomic(using=self.using), connections[self.using].cursor() as cursor:
+            for source, start in sorted(starts.items()):
+                cursor.execute(_CLAIM, [self.group, source.topic, source.partition, start, start])
+                claims[source] = Position(*cursor.fetchone())
+        return claims
+
+    def lock(self, sources: Iterable[TopicPartition]) -> dict[TopicPartition, Position]:
+        """The lines of these partitions, locked until the transaction ends, in a fixed order."""
+        wanted = list(sources)
+        with connections[self.using].cursor() as cursor:
+            cursor.execute(_LOCK, [self.group, [s.topic for s in wanted], [s.partition for s in wanted]])
+            return {TopicPartition(row[0], row[1]): Position(*row[2:]) for row in cursor.fetchall()}
+
+    def advance(self, spans: Mapping[TopicPartition, Span], tallies: Mapping[TopicPartition, Tally]) -> None:
+        """Move locked lines to the ends of their spans and add what became of the records."""
+        lines = [(*source, span.end, *tallies[source].as_dict().values()) for source, span in spans.items()]
+        columns = [list(column) for column in zip(*lines, strict=True)]
+        with connections[self.using].cursor() as cursor:
+            cursor.execute(_ADVANCE, [*columns, self.group])

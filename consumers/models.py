@@ -1,0 +1,119 @@
+"""What the engine keeps in the database: how far each partition has come, and what could not be processed."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+
+from consumers.core.records import Headers, Record, TopicPartition
+from consumers.headers import pack_headers, unpack_headers
+
+
+class PartitionLedger(models.Model):
+    """The authority on progress: one row per group and partition, moved in the transaction of the rows it accounts for.
+
+    `epoch` rises with every assignment; only its holder may move the row, which fences a member that lost the
+    partition without noticing. The counts tell of records when first received; offsets below `counted_to` have been
+    counted before and are redeliveries.
+    """
+
+    group = models.CharField(max_length=255)
+    topic = models.CharField(max_length=249)
+    partition = models.PositiveIntegerField()
+    epoch = models.PositiveBigIntegerField(default=0)
+    next_offset = models.BigIntegerField()
+    counted_to = models.BigIntegerField()
+    received = models.BigIntegerField(default=0)
+    written = models.BigIntegerField(default=0)
+    duplicates = models.BigIntegerField(default=0)
+    skipped = models.BigIntegerField(default=0)
+    failed = models.BigIntegerField(default=0)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering: ClassVar = ["group", "topic", "partition"]
+        verbose_name_plural = "partition ledger"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["group", "topic", "partition"], name="consumers_ledger_position"),
+            models.CheckConstraint(
+                name="consumers_ledger_balances",
+                condition=models.Q(
+                    received=models.F("written") + models.F("duplicates") + models.F("skipped") + models.F("failed")
+                ),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.group}: {self.topic}[{self.partition}] at {self.next_offset}"
+
+
+class FailedRecord(models.Model):
+    """A record that could not become rows, with all it takes to understand it and to process it again."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "pending"
+        RESOLVED = "resolved", "resolved"
+        DISCARDED = "discarded", "discarded"
+
+    consumer = models.CharField(max_length=100, help_text="the registered name of the consumer that failed it")
+    group = models.CharField(max_length=255)
+    topic = models.CharField(max_length=249)
+    partition = models.PositiveIntegerField()
+    offset = models.BigIntegerField()
+    timestamp = models.DateTimeField(null=True, blank=True, help_text="the record's own time, set by the producer")
+    key = models.BinaryField(null=True)
+    value = models.BinaryField(null=True)
+    headers = models.BinaryField(default=b"", help_text="names and base64 values, as a JSON array")
+    reason = models.CharField(max_length=100)
+    exception = models.CharField(max_length=255, blank=True)
+    message = models.TextField(blank=True)
+    traceback = models.TextField(blank=True)
+    fingerprint = models.CharField(max_length=16, help_text="equal for failures that are alike")
+    attempts = models.PositiveIntegerField(default=1)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
+    first_failed_at = models.DateTimeField()
+    last_failed_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True, blank=True)
+    resolved_by = models.CharField(max_length=150, blank=True, help_text="a user, a command, or the consumer itself")
+    note = models.TextField(blank=True, help_text="why it was discarded")
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["group", "topic", "partition", "offset"], name="consumers_failed_position"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["status", "consumer", "id"], name="consumers_failed_work"),
+            models.Index(fields=["reason", "id"], name="consumers_failed_reason"),
+            models.Index(fields=["fingerprint", "id"], name="consumers_failed_like"),
+        ]
+        permissions: ClassVar = [
+            ("reprocess_failedrecord", "Can reprocess failed records"),
+            ("discard_failedrecord", "Can discard failed records"),
+            ("view_sensitive_failedrecord", "Can view what consumers redact in failed records"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.topic}[{self.partition}]@{self.offset}: {self.reason}"
+
+    @property
+    def source(self) -> TopicPartition:
+        return TopicPartition(self.topic, self.partition)
+
+    def to_record(self) -> Record:
+        """The record as it was received."""
+        return Record(
+            source=self.source,
+            offset=self.offset,
+            value=None if self.value is None else bytes(self.value),
+            key=None if self.key is None else bytes(self.key),
+            headers=self.header_items(),
+            timestamp=None if self.timestamp is None else round(self.timestamp.timestamp() * 1000),
+        )
+
+    def header_items(self) -> Headers:
+        return unpack_headers(bytes(self.headers))
+
+    def set_headers(self, headers: Headers) -> None:
+        self.headers = pack_headers(headers)

@@ -1,0 +1,118 @@
+"""The life of a chunk, top to bottom: `prepare` it (decode, prefetch, process), then `settle` it in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from django.db import connections, transaction
+
+from consumers.consumer import BatchConsumer
+from consumers.core.chunks import Chunk
+from consumers.core.flood import FloodGuard
+from consumers.core.outcomes import Outcomes
+from consumers.core.records import TopicPartition
+from consumers.pipeline.decode import EventDecoder
+from consumers.pipeline.process import Processor, prefetch
+from consumers.pipeline.units import Unit
+from consumers.pipeline.write import Writer
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A chunk whose rows are ready; `outcomes` holds the records that ended on the way."""
+
+    chunk: Chunk
+    units: tuple[Unit, ...]
+    outcomes: Outcomes
+
+    def without(self, sources: Iterable[TopicPartition]) -> Prepared:
+        """The same, less some partitions."""
+        gone = frozenset(sources)
+        if not gone & self.chunk.spans.keys():
+            return self
+        units = tuple(unit for unit in self.units if unit.record.source not in gone)
+        return replace(self, chunk=self.chunk.without(gone), units=units, outcomes=self.outcomes.without(gone))
+
+
+class Progress(Protocol):
+    """How progress is kept: in the ledger for records of the log, in their own rows for failed records."""
+
+    def begin(self, chunk: Chunk) -> bool:
+        """First in the transaction: lock what tells the progress. False if the chunk was settled before.
+
+        Raises:
+            Fenced: some of it is not ours.
+        """
+        ...
+
+    def finish(self, chunk: Chunk, outcomes: Outcomes) -> None:
+        """Last in the transaction: keep the failures and move the progress."""
+        ...
+
+
+class Flow:
+    """The stages of one consumer, run over chunk after chunk."""
+
+    def __init__(
+        self,
+        consumer: BatchConsumer[Any, Any],
+        *,
+        using: str,
+        guard: FloodGuard,
+        concurrency: int = 0,
+        idle: float = 30,
+    ) -> None:
+        """`concurrency` 0 takes the consumer's own; `idle` is in seconds (see `transaction_idle_timeout`)."""
+        self._consumer = consumer
+        self._using = using
+        self._guard = guard
+        self._decoder = EventDecoder(consumer.event)
+        self._processor = Processor(consumer, concurrency or consumer.max_concurrency)
+        self._writer = Writer(consumer, using)
+        self._begin = (
+            f"SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL idle_in_transaction_session_timeout = {idle * 1000:.0f}"
+        )
+
+    def prepare(self, chunk: Chunk) -> Prepared:
+        """Decode the records, fetch what they need, and make their rows. Writes nothing; may be repeated.
+
+        Raises:
+            FatalError: from the consumer's own code.
+            Exception: an outage of the database, in `prefetch`.
+        """
+        outcomes = Outcomes()
+        decoded = self._decoder.decode(chunk.records, outcomes)
+        context = prefetch(self._consumer, decoded)
+        units = self._processor.process(decoded, context, outcomes) if decoded else []
+        return Prepared(chunk, tuple(units), outcomes)
+
+    def settle(self, prepared: Prepared, progress: Progress, report: Outcomes) -> None:
+        """Write a chunk's rows, its failures and its progress in one transaction; may be repeated after an outage.
+
+        `report` receives what became of the records, before COMMIT: if the connection is lost in it, the repetition
+        finds the chunk settled and `report` still holds the truth.
+
+        Raises:
+            Fenced: the chunk, or a part of it, is not ours any more. Nothing is written.
+            FatalError: flood, or books that do not balance. Nothing is written.
+            Exception: an outage of the database. Whether anything was written, the next attempt will find out.
+        """
+        with transaction.atomic(using=self._using):
+            self._prepare_transaction()
+            if not progress.begin(prepared.chunk):
+                return
+            outcomes = prepared.outcomes.copy()
+            self._writer.write(prepared.units, outcomes)
+            outcomes.balance(prepared.chunk.records)
+            self._guard.judge(outcomes)
+            progress.finish(prepared.chunk, outcomes)
+            report.replace(outcomes)
+        self._guard.remember(report)
+
+    def _prepare_transaction(self) -> None:
+        """Foreign keys are checked with each statement, so that a bad record shows inside its savepoint; and a frozen
+        process holds its locks for a bounded time only."""
+        with connections[self._using].cursor() as cursor:
+            cursor.execute(self._begin)

@@ -1,0 +1,31 @@
+"""Progress of records from the log: the ledger's lines, fenced by their epochs."""
+
+from __future__ import annotations
+
+from consumers.core.chunks import Chunk
+from consumers.core.ledger import Position, Standing, judge
+from consumers.core.outcomes import Outcomes
+from consumers.core.records import TopicPartition
+from consumers.ledger import Ledger
+from consumers.pipeline.failures import resolve_redelivered, store_failures
+
+
+class LedgerProgress:
+    """Keeps one chunk's progress in the ledger."""
+
+    def __init__(self, ledger: Ledger, consumer: str) -> None:
+        self._ledger = ledger
+        self._consumer = consumer
+        self._lines: dict[TopicPartition, Position] = {}
+
+    def begin(self, chunk: Chunk) -> bool:
+        self._lines = self._ledger.lock(chunk.spans)
+        return judge(self._lines, chunk.spans, chunk.epochs) is Standing.DUE
+
+    def finish(self, chunk: Chunk, outcomes: Outcomes) -> None:
+        counted_to = {source: self._lines[source].counted_to for source in chunk.spans}
+        store_failures(outcomes.failures, consumer=self._consumer, group=self._ledger.group, using=self._ledger.using)
+        again = [r for r in (*outcomes.written, *outcomes.duplicates) if r.offset < counted_to[r.source]]
+        if again:
+            resolve_redelivered(again, self._ledger.group, self._ledger.using)
+        self._ledger.advance(chunk.spans, outcomes.tallies(counted_to))

@@ -1,0 +1,72 @@
+"""The engine's settings: `CONSUMERS` in Django's settings, a dictionary of the fields below."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from django.conf import settings
+
+from consumers.core.errors import Misconfigured
+from consumers.core.flood import FloodPolicy
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineSettings:
+    """How consumers run. Times in seconds."""
+
+    bootstrap_servers: str = "127.0.0.1:9092"
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    """Any librdkafka properties; they win over the engine's own."""
+    group_protocol: str = "classic"
+    """"classic", or "consumer" for the protocol of KIP-848 (broker 4.0 or newer)."""
+    lanes: int = 2
+    """Lanes write side by side, each one chunk at a time."""
+    database_permits: int = 0
+    """Connections that lanes may hold at once; 0 means the pool's size less `database_reserve`."""
+    database_reserve: int = 2
+    """Connections of the pool left for what is not a lane."""
+    database: str = "default"
+    """The alias of the database."""
+    flood_guard: bool = True
+    flood: FloodPolicy = field(default_factory=FloodPolicy)
+    commit_interval: float = 1.0
+    """Offsets are committed to the broker this often; the ledger moves with every chunk."""
+    revoke_timeout: float = 30.0
+    """How long a rebalance waits for chunks in flight before their partitions are given up."""
+    drain_timeout: float = 60.0
+    """How long a stop waits for chunks in flight."""
+    transaction_idle_timeout: float = 30.0
+    """The server ends a chunk's transaction that has been idle this long: a frozen process must not hold its locks."""
+
+    @property
+    def flood_policy(self) -> FloodPolicy:
+        return self.flood if self.flood_guard else FloodPolicy(enabled=False)
+
+    @property
+    def permits(self) -> int:
+        """Connections that lanes may hold at once."""
+        return self.database_permits or max(1, self.pool_size - self.database_reserve)
+
+    @property
+    def pool_size(self) -> int:
+        """The most connections that the process can hold; without a pool there is no bound but the server's."""
+        pool = settings.DATABASES[self.database].get("OPTIONS", {}).get("pool")
+        if not pool:
+            return 10
+        return int(pool.get("max_size") or pool.get("min_size", 4)) if isinstance(pool, dict) else 4
+
+
+def engine_settings() -> EngineSettings:
+    """The settings in force.
+
+    Raises:
+        Misconfigured: `CONSUMERS` has a key that means nothing; the message lists those that do.
+    """
+    given = getattr(settings, "CONSUMERS", {})
+    known = {each.name for each in fields(EngineSettings)}
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise Misconfigured(f"settings.CONSUMERS has unknown keys {unknown}; known: {sorted(known)}")
+    return EngineSettings(**given)

@@ -1,0 +1,19 @@
+#!/usr/bin/env python
+"""Django's command line. Consuming commands get their greenlets before anything else is imported."""
+
+import os
+import sys
+
+from consumers.concurrency import patch_for_command
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    patch_for_command(sys.argv)
+    main()
