@@ -1,0 +1,72 @@
+"""manage.py reprocess_failures: process pending failed records again."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import datetime
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from consumers.core.errors import ConsumerError, Misconfigured
+from consumers.engine.process import check_database
+from consumers.management.commands.consume import positive
+from consumers.reprocess import Result, Selection, reprocess
+from consumers.settings import engine_settings
+
+
+class Command(BaseCommand):
+    help = (
+        "Run pending failed records through their consumers again; those that go well become rows and are marked "
+        "resolved. Example: manage.py reprocess_failures --reason unknown_campaign --dry-run"
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--topic")
+        parser.add_argument("--reason", help="such as unknown_campaign")
+        parser.add_argument("--fingerprint", help="only failures that are alike")
+        parser.add_argument("--id", type=positive, action="append", help="one failed record; may be repeated")
+        parser.add_argument("--since", type=moment, metavar="TIME", help="last failed at TIME (ISO 8601) or later")
+        parser.add_argument("--until", type=moment, metavar="TIME", help="last failed before TIME (ISO 8601)")
+        parser.add_argument("--limit", type=positive, metavar="N", help="attempt at most N records")
+        parser.add_argument("--dry-run", action="store_true", help="run them, roll back, and say what would happen")
+        parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        selection = Selection(
+            ids=tuple(options["id"]) if options["id"] else None,
+            **{name: options[name] for name in ("topic", "reason", "fingerprint", "since", "until", "limit")},
+        )
+        try:
+            check_database(engine_settings().database)
+            result = reprocess(selection, by="reprocess_failures", dry_run=options["dry_run"])
+        except Misconfigured as error:
+            raise CommandError(str(error), returncode=2) from error
+        except ConsumerError as error:
+            raise CommandError(str(error), returncode=1) from error
+        self.stdout.write(_as_json(result) if options["json"] else _as_text(result, options["dry_run"]))
+
+
+def _as_json(result: Result) -> str:
+    return json.dumps({"attempted": result.attempted, "resolved": result.resolved, "failed": result.failed})
+
+
+def _as_text(result: Result, dry_run: bool) -> str:
+    again = ", ".join(f"{count} {reason}" for reason, count in sorted(result.by_reason.items()))
+    prefix = "Dry run, nothing was changed: " if dry_run else ""
+    text = f"{prefix}{result.attempted} attempted, {result.resolved} resolved, {result.failed} failed again"
+    return f"{text} ({again})" if again else text
+
+
+def moment(text: str) -> datetime:
+    """An argparse type: a date and time, in the project's time zone unless it names another."""
+    try:
+        parsed = parse_datetime(text) or parse_datetime(f"{text}T00:00:00")
+    except ValueError:
+        parsed = None
+    if parsed is None:
+        raise argparse.ArgumentTypeError(f"must be a time such as 2026-11-24T20:00 or a date, not {text!r}")
+    return parsed if timezone.is_aware(parsed) else timezone.make_aware(parsed)

@@ -1,0 +1,221 @@
+"""Processing failed records again: the same pipeline with another source.
+
+A selection is worked off chunk by chunk. Each chunk's records are locked (SKIP LOCKED, so that two runs never take the
+same one), run through the consumer that failed them, and their rows and new status are one transaction.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+
+from django.db import models, transaction
+from django.db.models.functions import Length
+from django.utils import timezone
+
+from consumers import registry
+from consumers.concurrency import Permits
+from consumers.core.chunks import Chunk
+from consumers.core.errors import ConsumerError, Misconfigured, TransientError
+from consumers.core.flood import FloodGuard, FloodPolicy
+from consumers.core.outcomes import Outcomes
+from consumers.core.records import Record
+from consumers.database import connection_scope, forbid_queries_in_workers
+from consumers.models import FailedRecord
+from consumers.pipeline.failures import FAILED_AGAIN_FIELDS, failed_again
+from consumers.pipeline.flow import Flow
+from consumers.postgres.errors import describe, is_outage
+from consumers.settings import EngineSettings, engine_settings
+
+logger = logging.getLogger(__name__)
+
+Identity = tuple[str, str, int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which pending failed records; all conditions must hold, those left out hold always."""
+
+    ids: tuple[int, ...] | None = None
+    consumer: str | None = None
+    topic: str | None = None
+    reason: str | None = None
+    fingerprint: str | None = None
+    since: datetime | None = None
+    """Last failed at this moment or later."""
+    until: datetime | None = None
+    """Last failed before this moment."""
+    limit: int | None = None
+
+    def queryset(self, using: str) -> models.QuerySet[FailedRecord]:
+        """The pending records that match, without regard to `limit`."""
+        conditions = {
+            "id__in": self.ids,
+            "consumer": self.consumer,
+            "topic": self.topic,
+            "reason": self.reason,
+            "fingerprint": self.fingerprint,
+            "last_failed_at__gte": self.since,
+            "last_failed_at__lt": self.until,
+        }
+        given = {name: value for name, value in conditions.items() if value is not None}
+        return FailedRecord.objects.using(using).filter(status=FailedRecord.Status.PENDING, **given)
+
+
+@dataclass
+class Result:
+    """What a run came to."""
+
+    attempted: int = 0
+    resolved: int = 0
+    failed: int = 0
+    by_reason: dict[str, int] = field(default_factory=dict)
+    """Records that failed again, by reason."""
+
+
+class _RolledBack(Exception):
+    """Ends a dry run's transaction."""
+
+
+def reprocess(
+    selection: Selection, *, by: str, dry_run: bool = False, settings: EngineSettings | None = None
+) -> Result:
+    """Process the selected records again; those that go well are marked resolved by `by`.
+
+    With `dry_run` the consumers really run, in transactions that are rolled back: the result tells what would happen.
+
+    Raises:
+        Misconfigured: a record's consumer is not registered any more.
+        TransientError: the database had an outage; what was resolved before stays resolved.
+    """
+    settings = settings or engine_settings()
+    forbid_queries_in_workers()
+    result = Result()
+    for name in _consumers(selection, settings.database):
+        worker = _Worker(name, selection, by, dry_run, settings)
+        try:
+            with connection_scope(Permits(1)):
+                worker.work_off(result)
+        except ConsumerError:
+            raise
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            raise TransientError(f"database outage while reprocessing: {describe(error)}") from error
+    return result
+
+
+def _consumers(selection: Selection, using: str) -> list[str]:
+    """The names of the consumers that have work, each registered."""
+    names = sorted(selection.queryset(using).order_by().values_list("consumer", flat=True).distinct())
+    for name in names:
+        try:
+            registry.get(name)
+        except Misconfigured as error:
+            raise Misconfigured(f"cannot reprocess the failed records of {name!r}: {error}") from error
+    return names
+
+
+class _Worker:
+    """Works off the part of a selection that one consumer failed."""
+
+    def __init__(self, name: str, selection: Selection, by: str, dry_run: bool, settings: EngineSettings) -> None:
+        self._consumer = registry.get(name)()
+        self._selection = selection
+        self._by = by
+        self._dry_run = dry_run
+        self._using = settings.database
+        self._flow = Flow(
+            self._consumer,
+            using=settings.database,
+            guard=FloodGuard(FloodPolicy(enabled=False)),
+            idle=settings.transaction_idle_timeout,
+        )
+
+    def work_off(self, result: Result) -> None:
+        """Every record that is pending now is attempted once; those that fail meanwhile are left for the next run."""
+        pending = self._selection.queryset(self._using).filter(consumer=self._consumer.name)
+        newest = pending.order_by("-id").values_list("id", flat=True).first()
+        last = 0
+        while newest is not None:
+            batch = self._next_ids(pending.filter(id__gt=last, id__lte=newest), self._room(result))
+            if not batch:
+                return
+            self._attempt_in_transaction(pending.filter(id__in=batch), result)
+            last = batch[-1]
+
+    def _attempt_in_transaction(self, pending: models.QuerySet[FailedRecord], result: Result) -> None:
+        """Lock what is still pending and not locked by another run, and attempt it."""
+        try:
+            with transaction.atomic(using=self._using):
+                self._attempt(list(pending.order_by("id").select_for_update(skip_locked=True)), result)
+                if self._dry_run:
+                    raise _RolledBack
+        except _RolledBack:
+            pass
+
+    def _room(self, result: Result) -> int:
+        limit = self._selection.limit
+        chunk = self._consumer.batch.chunk_records
+        return chunk if limit is None else max(0, min(chunk, limit - result.attempted))
+
+    def _next_ids(self, pending: models.QuerySet[FailedRecord], count: int) -> list[int]:
+        """The next records, at most `count` and within the chunk's limit in bytes, but at least one."""
+        sizes = pending.order_by("id").annotate(size=Length("value")).values_list("id", "size")[:count]
+        ids: list[int] = []
+        room = self._consumer.batch.chunk_bytes
+        for pk, size in sizes:
+            room -= size or 0
+            if ids and room < 0:
+                break
+            ids.append(pk)
+        return ids
+
+    def _attempt(self, rows: Sequence[FailedRecord], result: Result) -> None:
+        for _, group in groupby(rows, key=lambda row: row.group):
+            self._attempt_group(list(group), result)
+
+    def _attempt_group(self, rows: list[FailedRecord], result: Result) -> None:
+        """Rows of one consumer group, whose positions tell them apart."""
+        progress = _FailedRecordProgress(rows, self._by, self._using)
+        chunk = Chunk({}, tuple(progress.records()))
+        outcomes = Outcomes()
+        self._flow.settle(self._flow.prepare(chunk), progress, outcomes)
+        result.attempted += len(rows)
+        result.failed += len(outcomes.failures)
+        result.resolved += len(rows) - len(outcomes.failures)
+        for each in outcomes.failures:
+            result.by_reason[each.reason] = result.by_reason.get(each.reason, 0) + 1
+
+
+class _FailedRecordProgress:
+    """Keeps progress in the failed records themselves, which the caller has locked."""
+
+    def __init__(self, rows: Sequence[FailedRecord], by: str, using: str) -> None:
+        self._rows = {(row.topic, row.partition, row.offset): row for row in rows}
+        self._by = by
+        self._using = using
+
+    def records(self) -> Iterator[Record]:
+        return (row.to_record() for row in self._rows.values())
+
+    def begin(self, chunk: Chunk) -> bool:
+        return True
+
+    def finish(self, chunk: Chunk, outcomes: Outcomes) -> None:
+        now = timezone.now()
+        again = [failed_again(self._row(each.record), each, now) for each in outcomes.failures]
+        FailedRecord.objects.using(self._using).bulk_update(again, FAILED_AGAIN_FIELDS)
+        resolved = {row.pk for row in self._rows.values()} - {row.pk for row in again}
+        FailedRecord.objects.using(self._using).filter(pk__in=resolved).update(
+            status=FailedRecord.Status.RESOLVED,
+            resolved_at=now,
+            resolved_by=self._by,
+            attempts=models.F("attempts") + 1,
+        )
+
+    def _row(self, record: Record) -> FailedRecord:
+        return self._rows[record.topic, record.partition, record.offset]
