@@ -17,7 +17,7 @@ class IngestQuerySet(models.QuerySet[M]):
     Django itself leaves this open; here INSERT .. ON CONFLICT DO NOTHING returns the unique fields of what it wrote.
     """
 
-    def bulk_create(  # type: ignore[override]
+    def bulk_create(
         self,
         objs: Iterable[M],
         batch_size: int | None = None,

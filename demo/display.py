@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping
 from typing import TextIO
 
 from demo.ledgers import Totals
 
-WIDTH = 30
+WIDTH = 20
 TERMINAL_EVERY = 0.2
 PLAIN_EVERY = 2.0
 
@@ -26,8 +27,9 @@ class Display:
     def show(self, counts: Totals) -> None:
         lines = [self._line(name, counts[name]) for name in self.sent]
         if self.is_terminal:
+            columns = shutil.get_terminal_size().columns - 1  # a line that wraps would break the way back up
             up = f"\x1b[{self._drawn}A" if self._drawn else ""
-            self.out.write(up + "".join(f"\x1b[K{line}\n" for line in lines))
+            self.out.write(up + "".join(f"\x1b[K{line[:columns]}\n" for line in lines))
             self._drawn = len(lines)
         else:
             self.out.write("".join(f"{line}\n" for line in lines))
@@ -37,6 +39,6 @@ class Display:
         # What an earlier run left in the topic counts too, so there may be more than was sent this time.
         received, expected = counts["received"], max(self.sent[name], counts["received"], 1)
         filled = WIDTH * received // expected
-        bar = f"  {'█' * filled}{'·' * (WIDTH - filled)}" if self.is_terminal else ""
+        bar = f"  {'#' * filled}{'.' * (WIDTH - filled)}" if self.is_terminal else ""
         per_second = received / max(time.monotonic() - self._started, 0.001)
         return f"  {name:<12}{bar} {received:>7,} of {expected:,}  {per_second:>7,.0f}/s  {counts['failed']:,} failed"

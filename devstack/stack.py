@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,8 +129,3 @@ def _at_work(state_dir: Path, report: Report) -> Iterator[None]:
             f"{error.filename or state_dir}: {error.strerror or error}. The local stack keeps its data in {state_dir};"
             " set DEVSTACK_DIR to a folder of your own to have it elsewhere."
         ) from error
-
-
-def all_running(statuses: Iterable[ServerStatus]) -> bool:
-    """True if every server that is ours to run is running."""
-    return all(each.pid is not None for each in statuses if each.embedded)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import environ
 
-from devstack.addresses import local_addresses, local_secret
+from devstack.addresses import local_addresses, local_secret, state_folder
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -13,7 +13,7 @@ environ.Env.read_env(BASE_DIR / ".env")
 
 # ---- what must differ between installations -------------------------------------------------------------------------
 
-STATE_DIR = BASE_DIR / ".devstack"
+STATE_DIR = state_folder(BASE_DIR)
 _local = local_addresses(STATE_DIR)
 
 DEBUG = env.bool("DEBUG", default=False)
@@ -21,7 +21,7 @@ SECRET_KEY = env.str("SECRET_KEY", default="") or local_secret(STATE_DIR)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
-DATABASES = {"default": env.db("DATABASE_URL", default=_local.database_url)}
+DATABASES = {"default": env.db_url_config(env.str("DATABASE_URL", default="") or _local.database_url)}
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"].setdefault("OPTIONS", {}).update(
     {
@@ -36,7 +36,7 @@ DATABASES["default"].setdefault("OPTIONS", {}).update(
     }
 )
 
-KAFKA_BOOTSTRAP_SERVERS = env.str("KAFKA_BOOTSTRAP_SERVERS", default=_local.bootstrap_servers)
+KAFKA_BOOTSTRAP_SERVERS = env.str("KAFKA_BOOTSTRAP_SERVERS", default="") or _local.bootstrap_servers
 KAFKA_PROPERTIES = env.json("KAFKA_PROPERTIES", default={})
 
 CONSUMERS = {

@@ -21,13 +21,13 @@ from consumers.admin.payload import (
     redaction_seen,
 )
 from consumers.admin.redaction import Redaction, redaction_of
-from consumers.admin.visible import visible
+from consumers.admin.visible import moment, visible
 from consumers.headers import unpack_headers
 from consumers.models import FailedRecord
 
 
 def describe(record: FailedRecord, *, reveal: bool) -> dict[str, Any]:
-    """The template's variables: value, key, headers, message, traceback, neighbours. `reveal` shows the raw bytes
+    """The template's variables, each fit to be printed. `reveal` shows the raw bytes
     also where the consumer redacts fields."""
     stored = _stored(record)
     value = Head(_bytes(stored["value_head"]), stored["value_size"] or 0)
@@ -39,12 +39,39 @@ def describe(record: FailedRecord, *, reveal: bool) -> dict[str, Any]:
         "key": present_key(Head(_bytes(stored["key_head"]), stored["key_size"] or 0), redaction, reveal=reveal),
         "headers": headers,
         "headers_remark": remark,
+        "reason": visible(record.reason),
+        "facts": _facts(record),
+        "history": _history(record),
         "exception": visible(record.exception),
         "message": present_text(stored["message_head"], redaction),
         "traceback": present_text(stored["traceback_head"], redaction),
         "redacted": sorted(redaction.fields),
         "neighbours": _neighbours(record),
     }
+
+
+def _facts(record: FailedRecord) -> list[tuple[str, str]]:
+    return [
+        ("Consumer", visible(record.consumer)),
+        ("Group", visible(record.group)),
+        ("Topic", visible(record.topic)),
+        ("Partition", str(record.partition)),
+        ("Offset", str(record.offset)),
+        ("Record's own time", moment(record.timestamp)),
+    ]
+
+
+def _history(record: FailedRecord) -> list[tuple[str, str]]:
+    failures = [
+        ("Attempts", str(record.attempts)),
+        ("First failed", moment(record.first_failed_at)),
+        ("Last failed", moment(record.last_failed_at)),
+    ]
+    if record.status == FailedRecord.Status.PENDING:
+        return failures
+    ended = record.get_status_display().capitalize()
+    note = [("Note", visible(record.note))] if record.note else []
+    return [*failures, (ended, moment(record.resolved_at)), (f"{ended} by", visible(record.resolved_by) or "-"), *note]
 
 
 def _stored(record: FailedRecord) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from consumers.admin import actions, filters
 from consumers.admin.detail import describe
 from consumers.admin.paging import EstimatedCountPaginator
 from consumers.admin.search import HELP, search
-from consumers.admin.visible import visible
+from consumers.admin.visible import moment, visible
 from consumers.models import FailedRecord
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ class FailedRecordAdmin(FailedRecordModelAdmin):
         "topic",
         "partition",
         "offset",
-        "first_failed_at",
-        "last_failed_at",
+        "first_failed",
+        "last_failed",
         "attempts",
         "shown_status",
         "shown_fingerprint",
@@ -61,21 +61,7 @@ class FailedRecordAdmin(FailedRecordModelAdmin):
     actions = (actions.reprocess, actions.discard)
     change_form_template = "admin/consumers/failedrecord/change_form.html"
 
-    fieldsets = (
-        ("Where", {"fields": ("consumer", "group", "topic", ("partition", "offset"), "timestamp")}),
-        (
-            "History",
-            {
-                "fields": (
-                    ("shown_status", "attempts"),
-                    ("first_failed_at", "last_failed_at"),
-                    ("resolved_at", "resolved_by"),
-                    "shown_note",
-                )
-            },
-        ),
-    )
-    readonly_fields = ("shown_status", "shown_note")
+    fields = ("status",)  # the page has a layout of its own, in its template
 
     class Media:
         css = {"all": ("consumers/failures.css",)}  # noqa: RUF012 - Django's own shape
@@ -92,6 +78,14 @@ class FailedRecordAdmin(FailedRecordModelAdmin):
     def shown_reason(self, record: FailedRecord) -> str:
         return visible(record.reason)
 
+    @admin.display(description="first failed")
+    def first_failed(self, record: FailedRecord) -> str:
+        return moment(record.first_failed_at)
+
+    @admin.display(description="last failed")
+    def last_failed(self, record: FailedRecord) -> str:
+        return moment(record.last_failed_at)
+
     @admin.display(description="status")
     def shown_status(self, record: FailedRecord) -> str:
         return format_html('<span class="failures-status failures-{0}">{0}</span>', record.status)
@@ -103,10 +97,6 @@ class FailedRecordAdmin(FailedRecordModelAdmin):
             urlencode({"fingerprint": record.fingerprint}),
             visible(record.fingerprint[:8]),
         )
-
-    @admin.display(description="note")
-    def shown_note(self, record: FailedRecord) -> str:
-        return visible(record.note) or "-"
 
     # ---- who may do what --------------------------------------------------------------------------------------------
 

@@ -1,8 +1,11 @@
-"""Hostile text and bytes made fit to look at. Pure; the HTML escaping is left to the templates."""
+"""Hostile text and bytes made fit to look at, and exact times. The HTML escaping is left to the templates."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from unicodedata import category
+
+from django.utils import timezone
 
 LINE = 16
 
@@ -37,3 +40,8 @@ def _hex_line(data: bytes, at: int) -> str:
     line = data[at : at + LINE]
     shown = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in line)
     return f"{at:08x}: {line.hex(' ', -2):<39}  {shown}"
+
+
+def moment(at: datetime | None) -> str:
+    """A time to the second with its zone, in the current one: what happened to records is told apart by seconds."""
+    return f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S %Z}" if at else "-"

@@ -78,7 +78,7 @@ class Outcomes:
         return counts
 
     def tallies(self, counted_to: Mapping[TopicPartition, int]) -> dict[TopicPartition, Tally]:
-        """Counts per partition, of records at or above `counted_to` only: those below were counted when first received."""
+        """Counts per partition of records from `counted_to` on; those below were counted when first received."""
         tallies = {source: Tally() for source in counted_to}
         for kind, record in self._each():
             if record.offset >= counted_to[record.source]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from time import monotonic
+from typing import TypeVar
 
 from consumers.concurrency import sleep
 from consumers.core.errors import TransientError
@@ -16,6 +17,8 @@ from consumers.engine.partitions import Hold, Partition, Partitions
 from consumers.ledger import Ledger
 
 logger = logging.getLogger(__name__)
+
+R = TypeVar("R")
 
 
 class Claims:
@@ -86,7 +89,8 @@ class Claims:
                 line,
             )
 
-    def _persist(self, call):  # type: ignore[no-untyped-def]
+    def _persist(self, call: Callable[[], R]) -> R:
+        """The result of a call to the broker, repeated for as long as it is out of reach."""
         attempt = 0
         while True:
             try:

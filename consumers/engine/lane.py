@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection
+from functools import partial
 from time import monotonic
 from typing import TypeVar
 
@@ -115,7 +116,7 @@ class Lane:
                 continue
             self._in_flight.append(chunk)
             self._moved.set()
-            prepared = self._held(f"preparing {chunk}", chunk, lambda chunk=chunk: self._flow.prepare(chunk))
+            prepared = self._held(f"preparing {chunk}", chunk, partial(self._flow.prepare, chunk))
             if prepared is None:
                 self._done(chunk)
             else:

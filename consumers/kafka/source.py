@@ -146,7 +146,7 @@ class KafkaSource:
             raise translate(error.args[0], "poll") from error
         return messages
 
-    def _native_sort(self, message: Message, fetched: _Grouping, polled: Polled) -> None:
+    def _native_sort(self, message: Any, fetched: _Grouping, polled: Polled) -> None:
         error = message.error()
         if error is None:
             fetched.add(_record(message))
@@ -195,7 +195,8 @@ class KafkaSource:
             self._client.commit(offsets=held, asynchronous=True)
 
     def _native_watermarks(self, sources: Collection[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
-        return {s: self._client.get_watermark_offsets(ClientPartition(*s), _CALL_TIMEOUT) for s in sources}
+        client: Any = self._client
+        return {s: client.get_watermark_offsets(ClientPartition(*s), timeout=_CALL_TIMEOUT) for s in sources}
 
     # ---- callbacks, in the native thread, inside consume() ----------------------------------------------------------
 
@@ -278,7 +279,7 @@ class _Grouping:
         return "end" if at_end else "time"
 
 
-def _record(message: Message) -> Record:
+def _record(message: Any) -> Record:
     kind, stamp = message.timestamp()
     headers = message.headers()
     return Record(

@@ -39,7 +39,7 @@ class Writer:
         self._consumer = consumer
         self.using = using
         self._unique = tuple(consumer.unique)
-        self._columns = [consumer.model._meta.get_field(name) for name in consumer.unique]
+        self._columns: list[Any] = [consumer.model._meta.get_field(name) for name in consumer.unique]
         self._key_values = attrgetter(*(field.attname for field in self._columns))
         self._content = compared_fields(consumer) if consumer.on_conflict == "compare" else ()
 
@@ -94,7 +94,8 @@ class Writer:
     def _split_repeats(self, units: Sequence[Unit]) -> tuple[list[Unit], list[Unit]]:
         """Units whose keys come for the first time, and those that repeat one."""
         seen: set[Key] = set()
-        firsts, repeats = [], []
+        firsts: list[Unit] = []
+        repeats: list[Unit] = []
         for unit in units:
             keys = {self.key(row) for row in unit.rows}
             (repeats if keys & seen else firsts).append(unit)
@@ -216,7 +217,7 @@ def _as(twin: Failure, unit: Unit) -> Failure:
 
 
 def _value(row: models.Model, name: str) -> Any:
-    field = row._meta.get_field(name)
+    field: Any = row._meta.get_field(name)
     return (field.target_field if field.is_relation else field).to_python(getattr(row, field.attname))
 
 
