@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
@@ -34,13 +35,13 @@ class FailedRecordAdmin(FailedRecordModelAdmin):
 
     list_display = (
         "shown_reason",
+        "shown_status",
         "topic",
         "partition",
         "offset",
         "first_failed",
         "last_failed",
         "attempts",
-        "shown_status",
         "shown_fingerprint",
     )
     list_filter = (
@@ -80,11 +81,11 @@ class FailedRecordAdmin(FailedRecordModelAdmin):
 
     @admin.display(description="first failed")
     def first_failed(self, record: FailedRecord) -> str:
-        return moment(record.first_failed_at)
+        return _two_lines(record.first_failed_at)
 
     @admin.display(description="last failed")
     def last_failed(self, record: FailedRecord) -> str:
-        return moment(record.last_failed_at)
+        return _two_lines(record.last_failed_at)
 
     @admin.display(description="status")
     def shown_status(self, record: FailedRecord) -> str:
@@ -140,3 +141,10 @@ class FailedRecordAdmin(FailedRecordModelAdmin):
             "may_reprocess": self.has_reprocess_permission(request),
             "may_discard": self.has_discard_permission(request),
         }
+
+
+def _two_lines(at: datetime) -> str:
+    """A time for a narrow column: the day, then the hour, each unbroken; the zone in the tooltip."""
+    day, hour, _ = moment(at).split(" ", 2)
+    line = '<span class="failures-nowrap" title="{0}">{1}</span> <span class="failures-nowrap" title="{0}">{2}</span>'
+    return format_html(line, moment(at), day, hour)

@@ -30,9 +30,12 @@ class Claims:
         self._partitions = partitions
         self._holder = holder
         self._backoff = Backoff(first=0.2, cap=5.0)
+        self._asking: set[TopicPartition] = set()
 
     def claim(self, partitions: Collection[Partition]) -> None:
         """Claim these and start them at the ledger's offsets; those revoked meanwhile are left alone."""
+        sources = {partition.source for partition in partitions}
+        self._asking |= sources
         try:
             starts = self._starts(partitions)
             claimed = self._holder.run(
@@ -42,12 +45,20 @@ class Claims:
             )
         except Abandoned:
             return
+        finally:
+            self._asking -= sources
         ours = [p for p in partitions if p.hold is Hold.CLAIMING and p.source in claimed]
         for partition in ours:
             line = claimed[partition.source]
             partition.epoch, partition.position, partition.settled = line.epoch, line.next_offset, line.next_offset
             partition.claims += 1
         self.start(ours)
+
+    def wait(self, sources: Collection[TopicPartition], deadline: float) -> None:
+        """Wait, up to the deadline (monotonic seconds), until no claim of these is on its way to the ledger: one that
+        arrived after the next member's would fence it."""
+        while self._asking & set(sources) and monotonic() < deadline:
+            sleep(0.01)
 
     def start(self, partitions: Collection[Partition]) -> None:
         """Seek partitions to where they stand, and let their records come."""

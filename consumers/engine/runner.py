@@ -246,6 +246,7 @@ class Runner:
         for partition in held:
             partition.hold = Hold.LEAVING if partition.hold is Hold.ACTIVE else Hold.GONE
         deadline = monotonic() + self._settings.revoke_timeout
+        self._claims.wait(sources, deadline)
         for lane in self._lanes:
             lane.drop(sources)
         for lane in self._lanes:

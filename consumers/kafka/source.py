@@ -143,7 +143,9 @@ class KafkaSource:
         try:
             messages: list[Message] = self._client.consume(count, timeout)
         except KafkaException as error:
-            raise translate(error.args[0], "poll") from error
+            self._native_note(error.args[0])
+            native_sleep(0.1)
+            return []
         return messages
 
     def _native_sort(self, message: Any, fetched: _Grouping, polled: Polled) -> None:
@@ -154,10 +156,15 @@ class KafkaSource:
             source = TopicPartition(message.topic(), message.partition())
             if source in self._assigned:
                 polled.ends[source] = (self._assigned[source], message.offset())
-        elif error.fatal() or not _is_passing(error):
-            raise translate(error, "poll")
         else:
-            self._notices.append((logging.WARNING, f"broker: {error.str()}"))
+            self._native_note(error)
+
+    def _native_note(self, error: KafkaError) -> None:
+        """Say what passes; raise what does not."""
+        trouble = translate(error, "poll")
+        if error.fatal() or not isinstance(trouble, TransientError):
+            raise trouble
+        self._notices.append((logging.WARNING, f"broker: {error.str()}"))
 
     def _native_start_at(self, offsets: Offsets) -> dict[TopicPartition, int]:
         started = {}
@@ -302,7 +309,3 @@ def _names(partitions: Collection[ClientPartition]) -> str:
 
 def _is_ours(metadata: str | None) -> bool:
     return bool(metadata and metadata.startswith(_OUR_COMMIT))
-
-
-def _is_passing(error: KafkaError) -> bool:
-    return isinstance(translate(error, ""), TransientError)

@@ -3,53 +3,60 @@
 from __future__ import annotations
 
 import re
-import sys
-import types
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group
 from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from consumers import registry
 from consumers.admin import choice
-from consumers.core.errors import ConsumerError, Misconfigured
+from consumers.api import BatchConsumer, register, reject
 from consumers.models import FailedRecord
 from tests.integration.admin_records import LIST, failed, html, page_of, viewer
 
 pytestmark = pytest.mark.django_db
 
 
-@dataclass
-class Stub:
-    """STUB of consumers.reprocess until it exists: resolves what it is given, except what is at an odd offset."""
-
-    calls: list[tuple[int, ...]] = field(default_factory=list)
-    error: ConsumerError | None = None
-
-    def reprocess(self, selection: Any, *, by: str, dry_run: bool = False) -> Any:
-        self.calls.append(selection.ids)
-        if self.error:
-            raise self.error
-        chosen = FailedRecord.objects.filter(pk__in=selection.ids)
-        resolved = [record.pk for record in chosen if record.offset % 2 == 0]
-        FailedRecord.objects.filter(pk__in=resolved).update(status="resolved", resolved_by=by)
-        total = len(selection.ids)
-        return types.SimpleNamespace(attempted=total, resolved=len(resolved), failed=total - len(resolved))
+class Team(msgspec.Struct):
+    name: str
 
 
-@pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Stub:
-    stub = Stub()
-    module = types.ModuleType("consumers.reprocess")
-    module.Selection = types.SimpleNamespace  # type: ignore[attr-defined]
-    module.reprocess = stub.reprocess  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "consumers.reprocess", module)
-    return stub
+@pytest.fixture(autouse=True)
+def consumer() -> Iterator[None]:
+    """Makes groups of users of what it is sent, except of the name "bad"."""
+
+    @register("admin-test")
+    class Teams(BatchConsumer[Team, Group]):
+        topics = ("orders",)
+        event = Team
+        model = Group
+        unique = ("name",)
+
+        def process(self, event: Team, context: Any) -> Group:
+            return reject("bad_name") if event.name == "bad" else Group(name=event.name)
+
+    yield
+    registry.unregister("admin-test")
+
+
+def good(offset: int, **fields: Any) -> FailedRecord:
+    return failed(offset=offset, value=b'{"name": "team %d"}' % offset, **fields)
+
+
+def bad(offset: int, **fields: Any) -> FailedRecord:
+    return failed(offset=offset, value=b'{"name": "bad"}', **fields)
+
+
+def teams() -> set[str]:
+    return set(Group.objects.values_list("name", flat=True))
 
 
 @pytest.fixture
@@ -84,9 +91,7 @@ def statuses() -> dict[int, str]:
 
 
 @pytest.mark.parametrize(("action", "permission"), [("reprocess", "discard"), ("discard", "reprocess")])
-def test_an_action_is_neither_offered_nor_done_without_its_permission(
-    engine: Stub, action: str, permission: str
-) -> None:
+def test_an_action_is_neither_offered_nor_done_without_its_permission(action: str, permission: str) -> None:
     record = failed()
     client = viewer(f"{permission}_failedrecord")
     assert f'<option value="{action}">' not in html(client, reverse(LIST))
@@ -94,25 +99,28 @@ def test_an_action_is_neither_offered_nor_done_without_its_permission(
     assert f"lacks the permission to {action}" in html(client, page_of(record))
     data = {"action": action, "_selected_action": [record.pk], "confirm": "yes", "max_id": record.pk, "note": "x"}
     client.post(reverse(LIST), data | {"ids": str(record.pk)})
-    assert engine.calls == []
+    assert teams() == set()
     assert statuses() == {record.offset: "pending"}
     assert not LogEntry.objects.exists()
 
 
-def test_an_action_asks_first_and_says_how_many_of_which_reasons(engine: Stub, operator: Client) -> None:
+def test_an_action_asks_first_and_says_how_many_of_which_reasons(operator: Client) -> None:
     records = [failed(reason=reason) for reason in ("conflict", "conflict", "invalid")]
     records.append(failed(reason="conflict", status="resolved"))
     page = start(operator, "reprocess", *records)
     assert "3 records will be run through the consumer again" in page.content.decode()
     assert page.context["groups"] == [("admin-test", "conflict", 2), ("admin-test", "invalid", 1)]  # type: ignore[attr-defined]
-    assert engine.calls == []
+    assert teams() == set()
 
 
-def test_reprocessing_reports_what_became_of_the_records_and_logs_it(engine: Stub, operator: Client) -> None:
-    records = [failed(offset=offset) for offset in (2, 4, 5)]
+def test_reprocessing_reports_what_became_of_the_records_and_logs_it(operator: Client) -> None:
+    records = [good(2), good(4), bad(5)]
     result = confirm(operator, start(operator, "reprocess", *records))
     assert "3 attempted: 2 resolved, 1 failed again." in result.content.decode()
     assert statuses() == {2: "resolved", 4: "resolved", 5: "pending"}
+    assert teams() == {"team 2", "team 4"}
+    assert FailedRecord.objects.get(offset=5).attempts == 2
+    assert FailedRecord.objects.get(offset=2).resolved_by.startswith("staff-")
     assert sorted(LogEntry.objects.values_list("change_message", flat=True)) == [
         "Reprocessed: resolved",
         "Reprocessed: resolved",
@@ -120,45 +128,53 @@ def test_reprocessing_reports_what_became_of_the_records_and_logs_it(engine: Stu
     ]
 
 
-def test_only_pending_records_are_reprocessed(engine: Stub, operator: Client) -> None:
-    pending = failed(offset=2)
-    page = start(operator, "reprocess", pending, failed(offset=4, status="discarded"))
-    confirm(operator, page)
-    assert engine.calls == [(pending.pk,)]
+def test_only_pending_records_are_reprocessed(operator: Client) -> None:
+    page = start(operator, "reprocess", good(2), good(4, status="discarded"))
+    assert "1 attempted: 1 resolved" in confirm(operator, page).content.decode()
+    assert teams() == {"team 2"}
     assert "None of these records is pending any more" in confirm(operator, page).content.decode()
 
 
-def test_with_nothing_pending_there_is_a_message_and_no_page(engine: Stub, operator: Client) -> None:
+def test_what_was_discarded_after_the_question_is_skipped(operator: Client) -> None:
+    first, second = good(2), good(4)
+    page = start(operator, "reprocess", first, second)
+    FailedRecord.objects.filter(pk=first.pk).update(status="discarded")
+    result = confirm(operator, page).content.decode()
+    assert "1 attempted: 1 resolved, 0 failed again. 1 record skipped" in result
+    assert statuses() == {2: "discarded", 4: "resolved"}
+
+
+def test_with_nothing_pending_there_is_a_message_and_no_page(operator: Client) -> None:
     response = start(operator, "reprocess", failed(status="resolved"))
     assert response.status_code == 302
     assert "there is nothing to reprocess" in html(operator, reverse(LIST))
 
 
-def test_an_error_of_the_engine_is_shown_and_logged(engine: Stub, operator: Client) -> None:
-    engine.error = Misconfigured("no consumer is registered as 'gone'")
-    result = confirm(operator, start(operator, "reprocess", failed()))
-    assert "Reprocessing stopped: no consumer is registered as" in result.content.decode()
+def test_an_error_of_the_engine_is_shown_and_logged(operator: Client) -> None:
+    result = confirm(operator, start(operator, "reprocess", failed(consumer="gone")))
+    assert "Reprocessing stopped: cannot reprocess the failed records of" in result.content.decode()
+    assert statuses() == {FailedRecord.objects.get().offset: "pending"}
     assert LogEntry.objects.get().change_message.startswith("Reprocessing stopped")
 
 
-def test_what_failed_after_the_question_is_not_touched(engine: Stub, operator: Client) -> None:
+def test_what_failed_after_the_question_is_not_touched(operator: Client) -> None:
     for offset in (2, 4):
-        failed(offset=offset, reason="conflict")
-    failed(offset=6, reason="invalid")
+        good(offset, reason="conflict")
+    good(6, reason="invalid")
     query = "?reason=conflict"
     page = start(operator, "reprocess", across=True, query=query)
     assert "reason=conflict" in page.content.decode()
-    failed(offset=8, reason="conflict")
+    good(8, reason="conflict")
     confirm(operator, page, query)
     assert statuses() == {2: "resolved", 4: "resolved", 6: "pending", 8: "pending"}
 
 
 def test_a_large_selection_is_reprocessed_in_part_oldest_first(
-    engine: Stub, operator: Client, monkeypatch: pytest.MonkeyPatch
+    operator: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(choice, "FROZEN", 2)
     for offset in (2, 4, 6):
-        failed(offset=offset)
+        good(offset)
     page = start(operator, "reprocess", across=True)
     assert "manage.py reprocess_failures" in page.content.decode()
     confirm(operator, page)
@@ -237,7 +253,7 @@ def test_a_selection_of_a_thousand_is_one_field_on_the_page_and_few_queries(oper
     ],
 )
 def test_a_confirmation_that_was_tampered_with_does_nothing(
-    engine: Stub, operator: Client, action: str, fields: dict[str, str]
+    operator: Client, action: str, fields: dict[str, str]
 ) -> None:
     record = failed()
     data = {"action": action, "_selected_action": [record.pk], "confirm": "yes", "note": "x"} | fields
@@ -246,16 +262,16 @@ def test_a_confirmation_that_was_tampered_with_does_nothing(
     assert statuses() == {record.offset: "pending"}
 
 
-def test_an_action_begun_on_a_records_page_ends_there(engine: Stub, operator: Client) -> None:
-    record = failed(offset=2)
+def test_an_action_begun_on_a_records_page_ends_there(operator: Client) -> None:
+    record = good(2)
     data = {"action": "reprocess", "_selected_action": [record.pk], "from_detail": "1"}
     page = operator.post(reverse(LIST), data)
     result = confirm(operator, page)  # type: ignore[arg-type]
     assert result.redirect_chain[-1][0] == page_of(record)  # type: ignore[attr-defined]
 
 
-def test_an_action_by_get_is_no_action(engine: Stub, operator: Client) -> None:
+def test_an_action_by_get_is_no_action(operator: Client) -> None:
     record = failed()
     operator.get(reverse(LIST), {"action": "reprocess", "_selected_action": record.pk, "confirm": "yes"})
-    assert engine.calls == []
+    assert teams() == set()
     assert statuses() == {record.offset: "pending"}

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from consumers import registry
+from consumers.concurrency import is_patched
 from consumers.consumer import BatchConsumer
 from consumers.core.errors import ConsumerError, FatalError, Misconfigured
 from consumers.core.source import RecordSource
@@ -59,6 +60,10 @@ class Command(BaseCommand):
             sys.exit(ABORTED)
 
     def _process(self, options: dict[str, Any]) -> ConsumerProcess:
+        if not is_patched():
+            logger.warning(
+                "blocking calls are not cooperative: call patch_for_command() first in manage.py, see the docs"
+            )
         names = self.consumers or options["names"]
         settings = engine_settings()
 

@@ -70,8 +70,7 @@ class Command(BaseCommand):
                 code = process.wait()
             except KeyboardInterrupt:
                 process.send_signal(signal.SIGINT)  # a terminal told it already, whoever sent us a signal did not
-                process.wait()
-                raise
+                code = process.wait()
         if code:
             sys.exit(code)
 
