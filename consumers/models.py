@@ -117,3 +117,21 @@ class FailedRecord(models.Model):
 
     def set_headers(self, headers: Headers) -> None:
         self.headers = pack_headers(headers)
+
+
+class PositionMove(models.Model):
+    """A position that an operator moved: what was skipped or is read again, and on whose word."""
+
+    group = models.CharField(max_length=255)
+    topic = models.CharField(max_length=249)
+    partition = models.PositiveIntegerField()
+    from_offset = models.BigIntegerField(null=True, help_text="empty if the group had never read the partition")
+    to_offset = models.BigIntegerField()
+    moved_at = models.DateTimeField(auto_now_add=True)
+    moved_by = models.CharField(max_length=150)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.group}: {self.topic}[{self.partition}] from {self.from_offset} to {self.to_offset}"

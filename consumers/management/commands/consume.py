@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import sys
@@ -20,6 +19,7 @@ from consumers.engine.process import ConsumerProcess
 from consumers.engine.runner import RunOptions
 from consumers.kafka.config import consumer_properties
 from consumers.kafka.source import KafkaSource
+from consumers.management.arguments import positive
 from consumers.management.progress import ProgressLine
 from consumers.settings import engine_settings
 
@@ -113,10 +113,3 @@ def summary(process: ConsumerProcess) -> dict[str, Any]:
     counts = ("received", "written", "duplicates", "skipped", "failed")
     total: dict[str, Any] = {name: sum(int(str(one[name])) for one in each) for name in counts}
     return {**total, "seconds": max((float(str(one["seconds"])) for one in each), default=0.0), "consumers": each}
-
-
-def positive(text: str) -> int:
-    """An argparse type: a whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
-    return int(text)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import json
-from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 
 from consumers.core.errors import ConsumerError, Misconfigured
 from consumers.engine.process import check_database
-from consumers.management.commands.consume import positive
+from consumers.management.arguments import moment, positive
 from consumers.reprocess import Result, Selection, reprocess
 from consumers.settings import engine_settings
 
@@ -59,14 +55,3 @@ def _as_text(result: Result, dry_run: bool) -> str:
     prefix = "Dry run, nothing was changed: " if dry_run else ""
     text = f"{prefix}{result.attempted} attempted, {result.resolved} resolved, {result.failed} failed again"
     return f"{text} ({again})" if again else text
-
-
-def moment(text: str) -> datetime:
-    """An argparse type: a date and time, in the project's time zone unless it names another."""
-    try:
-        parsed = parse_datetime(text) or parse_datetime(f"{text}T00:00:00")
-    except ValueError:
-        parsed = None
-    if parsed is None:
-        raise argparse.ArgumentTypeError(f"must be a time such as 2026-11-24T20:00 or a date, not {text!r}")
-    return parsed if timezone.is_aware(parsed) else timezone.make_aware(parsed)

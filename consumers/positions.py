@@ -1,0 +1,68 @@
+"""Moving a group: replay or skip, by writing the ledger, which is what decides where reading goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from consumers.core.records import TopicPartition
+from consumers.ledger import Ledger
+from consumers.models import PartitionLedger, PositionMove
+
+
+@dataclass(frozen=True)
+class Move:
+    """A partition's position before and after. `before` is None if the group has never read it."""
+
+    source: TopicPartition
+    before: int | None
+    after: int
+
+    @property
+    def again(self) -> int:
+        """Offsets that will be read again."""
+        return max(0, (self.before or 0) - self.after) if self.before is not None else 0
+
+    @property
+    def skipped(self) -> int:
+        """Offsets that will not be read."""
+        return max(0, self.after - self.before) if self.before is not None else 0
+
+    def __str__(self) -> str:
+        before = "never read" if self.before is None else str(self.before)
+        effect = f", {self.again} read again" if self.again else f", {self.skipped} skipped" if self.skipped else ""
+        return f"{self.source}: {before} -> {self.after}{effect}"
+
+
+def plan(ledger: Ledger, targets: Iterable[tuple[TopicPartition, int]]) -> list[Move]:
+    """What moving these partitions to these offsets would do."""
+    wanted = dict(targets)
+    known = ledger.known(wanted)
+    return [Move(source, known.get(source), offset) for source, offset in sorted(wanted.items())]
+
+
+def apply(ledger: Ledger, moves: Sequence[Move], by: str) -> None:
+    """Move the ledger, fencing any member that still reads these partitions, and record who did it.
+
+    What was counted stays counted: records read again are not counted twice.
+    """
+    with transaction.atomic(using=ledger.using):
+        ledger.claim({move.source: move.after for move in moves})
+        for move in moves:
+            line = PartitionLedger.objects.using(ledger.using).filter(
+                group=ledger.group, topic=move.source.topic, partition=move.source.partition
+            )
+            line.update(next_offset=move.after)
+        PositionMove.objects.using(ledger.using).bulk_create(
+            PositionMove(
+                group=ledger.group,
+                topic=move.source.topic,
+                partition=move.source.partition,
+                from_offset=move.before,
+                to_offset=move.after,
+                moved_by=by,
+            )
+            for move in moves
+        )
