@@ -9,9 +9,16 @@ from consumers.concurrency import patch_for_command
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        if "--traceback" in sys.argv:
+            raise
+        sys.stderr.write(f"The settings are wrong: {error}\n")
+        sys.exit(2)
 
 
 if __name__ == "__main__":

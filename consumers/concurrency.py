@@ -7,6 +7,7 @@ of C libraries that would otherwise stop every greenlet, and `Bridge` lets such 
 from __future__ import annotations
 
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
@@ -27,6 +28,7 @@ __all__ = [
     "Queue",
     "Scope",
     "Stopped",
+    "end_thread",
     "for_each",
     "in_worker",
     "is_patched",
@@ -154,6 +156,13 @@ def for_each(task: Callable[[T], R], items: Iterable[T], limit: int) -> list[R]:
 
 def _mark_worker() -> None:
     gevent.getcurrent().is_consumer_worker = True
+
+
+def end_thread() -> None:
+    """Give back what this thread holds for its greenlets, such as file descriptors. For threads of a web server, which
+    live on; the main thread, and greenlets that play threads, keep theirs."""
+    if threading.current_thread() is not threading.main_thread() and not is_patched():
+        gevent.get_hub().destroy(destroy_loop=True)
 
 
 def in_worker() -> bool:

@@ -15,25 +15,30 @@ class PartitionLedger(models.Model):
 
     `epoch` rises with every assignment; only its holder may move the row, which fences a member that lost the
     partition without noticing. The counts tell of records when first received; offsets below `counted_to` have been
-    counted before and are redeliveries.
+    counted before and are redeliveries. So `counted_to` - `start_offset` = `received` + `missing`, always.
     """
 
+    consumer = models.CharField(max_length=100, default="")
     group = models.CharField(max_length=255)
     topic = models.CharField(max_length=249)
     partition = models.PositiveIntegerField()
     epoch = models.PositiveBigIntegerField(default=0)
     next_offset = models.BigIntegerField()
+    start_offset = models.BigIntegerField(default=0, help_text="where the group began to read")
     counted_to = models.BigIntegerField()
     received = models.BigIntegerField(default=0)
     written = models.BigIntegerField(default=0)
     duplicates = models.BigIntegerField(default=0)
     skipped = models.BigIntegerField(default=0)
     failed = models.BigIntegerField(default=0)
+    missing = models.BigIntegerField(default=0, help_text="offsets that held no record, or were passed over by a seek")
+    rows = models.BigIntegerField(default=0, help_text="rows inserted into the consumer's table, redeliveries included")
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
         ordering: ClassVar = ["group", "topic", "partition"]
-        verbose_name_plural = "partition ledger"
+        verbose_name = "ledger line"
+        verbose_name_plural = "ledger lines"
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["group", "topic", "partition"], name="consumers_ledger_position"),
             models.CheckConstraint(
@@ -41,6 +46,10 @@ class PartitionLedger(models.Model):
                 condition=models.Q(
                     received=models.F("written") + models.F("duplicates") + models.F("skipped") + models.F("failed")
                 ),
+            ),
+            models.CheckConstraint(
+                name="consumers_ledger_covers",
+                condition=models.Q(counted_to=models.F("start_offset") + models.F("received") + models.F("missing")),
             ),
         ]
 
@@ -76,6 +85,7 @@ class FailedRecord(models.Model):
     last_failed_at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True, blank=True)
     resolved_by = models.CharField(max_length=150, blank=True, help_text="a user, a command, or the consumer itself")
+    rows_written = models.PositiveIntegerField(default=0, help_text="rows it became when it was reprocessed")
     note = models.TextField(blank=True, help_text="why it was discarded")
 
     class Meta:
@@ -87,6 +97,7 @@ class FailedRecord(models.Model):
             models.Index(fields=["status", "consumer", "id"], name="consumers_failed_work"),
             models.Index(fields=["reason", "id"], name="consumers_failed_reason"),
             models.Index(fields=["fingerprint", "id"], name="consumers_failed_like"),
+            models.Index(fields=["last_failed_at"], name="consumers_failed_last"),
         ]
         permissions: ClassVar = [
             ("reprocess_failedrecord", "Can reprocess failed records"),
@@ -127,6 +138,7 @@ class PositionMove(models.Model):
     partition = models.PositiveIntegerField()
     from_offset = models.BigIntegerField(null=True, help_text="empty if the group had never read the partition")
     to_offset = models.BigIntegerField()
+    passed_over = models.BigIntegerField(default=0, help_text="offsets that had not been counted and now never will")
     moved_at = models.DateTimeField(auto_now_add=True)
     moved_by = models.CharField(max_length=150)
 
@@ -135,3 +147,21 @@ class PositionMove(models.Model):
 
     def __str__(self) -> str:
         return f"{self.group}: {self.topic}[{self.partition}] from {self.from_offset} to {self.to_offset}"
+
+
+class OffsetGap(models.Model):
+    """Consecutive offsets, two or more, that held no record when they were read: removed by compaction or retention."""
+
+    group = models.CharField(max_length=255)
+    topic = models.CharField(max_length=249)
+    partition = models.PositiveIntegerField()
+    start = models.BigIntegerField()
+    end = models.BigIntegerField(help_text="the first offset behind the gap")
+    noticed_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering: ClassVar = ["group", "topic", "partition", "start"]
+        indexes: ClassVar = [models.Index(fields=["group", "topic", "partition"], name="consumers_gap_partition")]
+
+    def __str__(self) -> str:
+        return f"{self.topic}[{self.partition}] {self.start}-{self.end - 1}"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.db.models import F
 
 from consumers.core.records import TopicPartition
 from consumers.ledger import Ledger
@@ -14,21 +15,28 @@ from consumers.models import PartitionLedger, PositionMove
 
 @dataclass(frozen=True)
 class Move:
-    """A partition's position before and after. `before` is None if the group has never read it."""
+    """A partition's position before and after. `before` is None if the group has never read it; `counted_to` is how
+    far its records have been counted."""
 
     source: TopicPartition
     before: int | None
     after: int
+    counted_to: int
 
     @property
     def again(self) -> int:
         """Offsets that will be read again."""
-        return max(0, (self.before or 0) - self.after) if self.before is not None else 0
+        return 0 if self.before is None else max(0, self.before - self.after)
 
     @property
     def skipped(self) -> int:
         """Offsets that will not be read."""
-        return max(0, self.after - self.before) if self.before is not None else 0
+        return 0 if self.before is None else max(0, self.after - self.before)
+
+    @property
+    def passed_over(self) -> int:
+        """Offsets that have not been counted and, after the move, never will be."""
+        return max(0, self.after - self.counted_to)
 
     def __str__(self) -> str:
         before = "never read" if self.before is None else str(self.before)
@@ -39,8 +47,13 @@ class Move:
 def plan(ledger: Ledger, targets: Iterable[tuple[TopicPartition, int]]) -> list[Move]:
     """What moving these partitions to these offsets would do."""
     wanted = dict(targets)
-    known = ledger.known(wanted)
-    return [Move(source, known.get(source), offset) for source, offset in sorted(wanted.items())]
+    lines = ledger.lines(wanted)
+    moves = []
+    for source, offset in sorted(wanted.items()):
+        line = lines.get(source)
+        before, counted_to = (line.next_offset, line.counted_to) if line else (None, offset)
+        moves.append(Move(source, before, offset, counted_to))
+    return moves
 
 
 def apply(ledger: Ledger, moves: Sequence[Move], by: str) -> None:
@@ -54,7 +67,11 @@ def apply(ledger: Ledger, moves: Sequence[Move], by: str) -> None:
             line = PartitionLedger.objects.using(ledger.using).filter(
                 group=ledger.group, topic=move.source.topic, partition=move.source.partition
             )
-            line.update(next_offset=move.after)
+            line.update(
+                next_offset=move.after,
+                counted_to=F("counted_to") + move.passed_over,
+                missing=F("missing") + move.passed_over,
+            )
         PositionMove.objects.using(ledger.using).bulk_create(
             PositionMove(
                 group=ledger.group,
@@ -62,6 +79,7 @@ def apply(ledger: Ledger, moves: Sequence[Move], by: str) -> None:
                 partition=move.source.partition,
                 from_offset=move.before,
                 to_offset=move.after,
+                passed_over=move.passed_over,
                 moved_by=by,
             )
             for move in moves

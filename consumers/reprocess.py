@@ -17,7 +17,7 @@ from django.db.models.functions import Length
 from django.utils import timezone
 
 from consumers import registry
-from consumers.concurrency import Permits
+from consumers.concurrency import Permits, end_thread
 from consumers.core.chunks import Chunk
 from consumers.core.errors import ConsumerError, Misconfigured, TransientError
 from consumers.core.flood import FloodGuard, FloodPolicy
@@ -94,17 +94,18 @@ def reprocess(
     settings = settings or engine_settings()
     forbid_queries_in_workers()
     result = Result()
-    for name in _consumers(selection, settings.database):
-        worker = _Worker(name, selection, by, dry_run, settings)
-        try:
+    try:
+        for name in _consumers(selection, settings.database):
             with connection_scope(Permits(1)):
-                worker.work_off(result)
-        except ConsumerError:
+                _Worker(name, selection, by, dry_run, settings).work_off(result)
+    except ConsumerError:
+        raise
+    except Exception as error:
+        if not is_outage(error):
             raise
-        except Exception as error:
-            if not is_outage(error):
-                raise
-            raise TransientError(f"database outage while reprocessing: {describe(error)}") from error
+        raise TransientError(f"database outage while reprocessing: {describe(error)}") from error
+    finally:
+        end_thread()
     return result
 
 
@@ -209,13 +210,22 @@ class _FailedRecordProgress:
         now = timezone.now()
         again = [failed_again(self._row(each.record), each, now) for each in outcomes.failures]
         FailedRecord.objects.using(self._using).bulk_update(again, FAILED_AGAIN_FIELDS)
-        resolved = {row.pk for row in self._rows.values()} - {row.pk for row in again}
-        FailedRecord.objects.using(self._using).filter(pk__in=resolved).update(
-            status=FailedRecord.Status.RESOLVED,
-            resolved_at=now,
-            resolved_by=self._by,
-            attempts=models.F("attempts") + 1,
-        )
+        for rows, pks in self._resolved(outcomes).items():
+            FailedRecord.objects.using(self._using).filter(pk__in=pks).update(
+                status=FailedRecord.Status.RESOLVED,
+                resolved_at=now,
+                resolved_by=self._by,
+                rows_written=rows,
+                attempts=models.F("attempts") + 1,
+            )
+
+    def _resolved(self, outcomes: Outcomes) -> dict[int, list[int]]:
+        """Keys of the failed records that went well, by the number of rows they became."""
+        resolved: dict[int, list[int]] = {}
+        for record in outcomes.written:
+            resolved.setdefault(outcomes.rows_of(record), []).append(self._row(record).pk)
+        resolved.setdefault(0, []).extend(self._row(r).pk for r in (*outcomes.duplicates, *outcomes.skipped))
+        return resolved
 
     def _row(self, record: Record) -> FailedRecord:
         return self._rows[record.topic, record.partition, record.offset]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -21,6 +21,8 @@ class EngineSettings:
     """Any librdkafka properties; they win over the engine's own."""
     group_protocol: str = "classic"
     """"classic", or "consumer" for the protocol of KIP-848 (broker 4.0 or newer)."""
+    topic_prefix: str = ""
+    """Comes before the topics that consumers name, so that several environments can share a broker."""
     lanes: int = 2
     """Lanes write side by side, each one chunk at a time."""
     database_permits: int = 0
@@ -39,6 +41,10 @@ class EngineSettings:
     """How long a stop waits for chunks in flight."""
     transaction_idle_timeout: float = 30.0
     """The server ends a chunk's transaction that has been idle this long: a frozen process must not hold its locks."""
+
+    def real_topics(self, topics: Sequence[str]) -> list[str]:
+        """The names on the broker of topics as consumers name them."""
+        return [self.topic_prefix + topic for topic in topics]
 
     @property
     def flood_policy(self) -> FloodPolicy:

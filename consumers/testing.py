@@ -127,7 +127,7 @@ class MemorySource:
             if source in self._positions:
                 self._positions[source] = None
 
-    def commit(self, offsets: Offsets) -> None:
+    def commit(self, offsets: Offsets, *, wait: bool = False) -> None:
         for source, offset in offsets.items():
             self.log.committed[self.group, source] = (offset, _OURS)
 

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import environ
-
 from devstack.addresses import local_addresses, local_secret, state_folder
+from project.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.Env()
-environ.Env.read_env(BASE_DIR / ".env")
+env = Environment()
+Environment.read_env(BASE_DIR / ".env")
 
 # ---- what must differ between installations -------------------------------------------------------------------------
 
@@ -21,7 +20,7 @@ SECRET_KEY = env.str("SECRET_KEY", default="") or local_secret(STATE_DIR)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
-DATABASES = {"default": env.db_url_config(env.str("DATABASE_URL", default="") or _local.database_url)}
+DATABASES = {"default": env.postgres("DATABASE_URL", default=_local.database_url)}
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"].setdefault("OPTIONS", {}).update(
     {
@@ -37,12 +36,13 @@ DATABASES["default"].setdefault("OPTIONS", {}).update(
 )
 
 KAFKA_BOOTSTRAP_SERVERS = env.str("KAFKA_BOOTSTRAP_SERVERS", default="") or _local.bootstrap_servers
-KAFKA_PROPERTIES = env.json("KAFKA_PROPERTIES", default={})
+KAFKA_PROPERTIES = env.properties("KAFKA_PROPERTIES")
 
 CONSUMERS = {
     "bootstrap_servers": KAFKA_BOOTSTRAP_SERVERS,
     "properties": KAFKA_PROPERTIES,
     "group_protocol": env.str("KAFKA_GROUP_PROTOCOL", default="classic"),
+    "topic_prefix": env.str("CONSUMERS_TOPIC_PREFIX", default=""),
     "flood_guard": env.str("CONSUMERS_FLOOD_GUARD", default="on").lower() not in ("off", "0", "false", "no"),
     "lanes": env.int("CONSUMERS_LANES", default=2),
 }

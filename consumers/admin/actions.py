@@ -68,7 +68,9 @@ def _run(model_admin: RecordAdmin, request: HttpRequest, ids: tuple[int, ...]) -
 def _result_text(result: Result, chosen: int) -> str:
     text = f"{result.attempted:,} attempted: {result.resolved:,} resolved, {result.failed:,} failed again."
     missed = chosen - result.attempted
-    return f"{text} {count_of(missed)} skipped: settled meanwhile, or being processed elsewhere." if missed > 0 else text
+    if missed <= 0:
+        return text
+    return f"{text} {count_of(missed)} skipped: settled meanwhile, or being processed elsewhere."
 
 
 @admin.action(description="Discard selected failed records", permissions=["discard"])

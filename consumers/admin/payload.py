@@ -103,7 +103,7 @@ def _as_text(head: Head, redaction: Redaction, raw: str) -> Part:
     cut = _first("bytes") if head.size > SHOWN else ""
     text = _text(head)
     if text is None:
-        return Part("bytes", hexdump(data[:SHOWN]), _size(head) + cut)
+        return Part("hexdump", hexdump(data[:SHOWN]), _size(head) + cut)
     return Part("text", visible(redaction.mask(text)), _size(head) + cut, raw)
 
 

@@ -67,6 +67,24 @@ class Chunk:
         return f"{len(self.records)} records of {spans}"
 
 
+def gaps(spans: Mapping[TopicPartition, Span], records: Iterable[Record]) -> dict[TopicPartition, list[Span]]:
+    """The parts of the spans, of two offsets or more, that hold no record. Single ones are left out: each end of a
+    transaction leaves one."""
+    found: dict[TopicPartition, list[Span]] = {source: [] for source in spans}
+    reached = {source: span.start for source, span in spans.items()}
+
+    def step(source: TopicPartition, offset: int) -> None:
+        if offset - reached[source] >= 2:
+            found[source].append(Span(reached[source], offset))
+        reached[source] = offset + 1
+
+    for record in records:
+        step(record.source, record.offset)
+    for source, span in spans.items():
+        step(source, span.end)
+    return {source: spans_ for source, spans_ in found.items() if spans_}
+
+
 @dataclass
 class Backlog:
     """Runs that wait for their turn in a lane, and what they weigh."""

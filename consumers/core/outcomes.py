@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 
@@ -48,14 +49,33 @@ class Outcomes:
     duplicates: list[Record] = field(default_factory=list)
     skipped: list[Record] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    more_rows: dict[tuple[TopicPartition, int], int] = field(default_factory=dict)
+    """Of written records that became more than one new row: how many more."""
 
     def copy(self) -> Outcomes:
-        return Outcomes([*self.written], [*self.duplicates], [*self.skipped], [*self.failures])
+        return Outcomes([*self.written], [*self.duplicates], [*self.skipped], [*self.failures], {**self.more_rows})
+
+    def wrote(self, record: Record, rows: int) -> None:
+        """Note a record as written, with this many new rows; as a duplicate if there were none."""
+        (self.written if rows else self.duplicates).append(record)
+        if rows > 1:
+            self.more_rows[record.source, record.offset] = rows - 1
+
+    def rows_of(self, record: Record) -> int:
+        """How many new rows a written record became."""
+        return 1 + self.more_rows.get((record.source, record.offset), 0)
+
+    def rows(self) -> Counter[TopicPartition]:
+        """New rows by partition."""
+        rows = Counter(record.source for record in self.written)
+        for (source, _), more in self.more_rows.items():
+            rows[source] += more
+        return rows
 
     def replace(self, other: Outcomes) -> None:
         """Become the same as another."""
         self.written, self.duplicates = other.written, other.duplicates
-        self.skipped, self.failures = other.skipped, other.failures
+        self.skipped, self.failures, self.more_rows = other.skipped, other.failures, other.more_rows
 
     def balance(self, records: Iterable[Record]) -> None:
         """Check that each of `records` has exactly one outcome.

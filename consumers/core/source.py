@@ -82,8 +82,9 @@ class RecordSource(Protocol):
         """Nothing more comes of these until `start_at`."""
         ...
 
-    def commit(self, offsets: Offsets) -> None:
-        """Tell the broker how far the group has come; for other tools, the ledger is what counts."""
+    def commit(self, offsets: Offsets, *, wait: bool = False) -> None:
+        """Tell the broker how far the group has come; for other tools, the ledger is what counts. With `wait` the
+        broker has answered when this returns."""
         ...
 
     def committed(self, sources: Collection[TopicPartition]) -> dict[TopicPartition, Committed]:

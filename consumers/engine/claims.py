@@ -69,25 +69,39 @@ class Claims:
                 partition.generation, partition.hold, partition.paused = generation, Hold.ACTIVE, False
 
     def _starts(self, partitions: Collection[Partition]) -> Offsets:
-        """Where a partition begins that has no line in the ledger: at the group's committed offset, else the first.
-
-        For those with a line, a committed offset that was not committed by us is an attempt to move the group with
-        another tool; it is answered, not followed.
-        """
+        """Where each partition goes on: where its line in the ledger stands; without a line, where another tool has
+        committed for the group; else at the first record."""
         sources = [partition.source for partition in partitions]
         known = self._holder.run(
             lambda: self._ledger.known(sources), f"the ledger of {len(sources)} partitions", lambda: bool(sources)
         )
         committed = self._persist(lambda: self._source.committed(sources))
         watermarks = self._persist(lambda: self._source.watermarks(sources))
-        for source, line in known.items():
-            self._notice_reset(source, line, committed.get(source))
         starts = {}
         for source in sources:
-            low, high = watermarks.get(source, (0, 0))
-            elsewhere = committed.get(source)
-            starts[source] = low if elsewhere is None else min(max(elsewhere.offset, low), high)
-        return starts | known
+            if source in known:
+                starts[source] = known[source]
+                self._notice_reset(source, known[source], committed.get(source))
+            else:
+                starts[source] = self._first(source, watermarks.get(source, (0, 0)), committed.get(source))
+        return starts
+
+    def _first(self, source: TopicPartition, watermarks: tuple[int, int], committed: Committed | None) -> int:
+        """Where to begin a partition that the ledger does not know. A commit of our own means that another database
+        has had the records; this one has not, so they are read again."""
+        low, high = watermarks
+        if committed is None:
+            return low
+        if committed.ours:
+            logger.warning(
+                "group %s has consumed %s before, up to %d, but not into this database: beginning at its first record. "
+                "To begin elsewhere use manage.py seek",
+                self._ledger.group,
+                source,
+                committed.offset,
+            )
+            return low
+        return min(max(committed.offset, low), high)
 
     def _notice_reset(self, source: TopicPartition, line: int, committed: Committed | None) -> None:
         if committed is not None and not committed.ours and committed.offset != line:

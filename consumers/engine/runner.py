@@ -67,7 +67,7 @@ class Runner:
         self._source = source
         self._settings = settings
         self._policy = _policy(consumer.batch, options)
-        self._ledger = Ledger(options.group or consumer.name, settings.database)
+        self._ledger = Ledger(options.group or consumer.name, settings.database, consumer.name)
         self._holder = Holder(permits)
         self._claims = Claims(self._ledger, source, self.partitions, self._holder)
         self._regain = Regain(self.partitions)
@@ -134,12 +134,12 @@ class Runner:
         self._drop_backlogs()
         while any(lane.waiting for lane in self._lanes):
             if monotonic() > deadline:
-                self._commit()
+                self._commit(wait=True)
                 raise DrainTimedOut(
                     f"{self.consumer.name}: not settled when the drain's time was up: {self._blocking()}"
                 )
             self._poll(1)
-        self._commit()
+        self._commit(wait=True)
         logger.info("%s drained: %s", self.consumer.name, self.statistics.tally.as_dict())
 
     def _drop_backlogs(self) -> None:
@@ -264,13 +264,13 @@ class Runner:
 
     # ---- the broker's copy of the progress --------------------------------------------------------------------------
 
-    def _commit(self) -> None:
+    def _commit(self, *, wait: bool = False) -> None:
         offsets = {p.source: p.settled for p in self.partitions if p.hold is Hold.ACTIVE and p.settled > p.committed}
         self._committed_at = monotonic()
         if not offsets:
             return
         try:
-            self._source.commit(offsets)
+            self._source.commit(offsets, wait=wait)
         except TransientError as error:
             logger.warning("%s could not commit to the broker, the ledger stands: %s", self.consumer.name, error)
             return

@@ -73,9 +73,9 @@ class KafkaSource:
     def pause(self, sources: Collection[TopicPartition]) -> None:
         self._thread.call(self._native_pause, sources)
 
-    def commit(self, offsets: Offsets) -> None:
+    def commit(self, offsets: Offsets, *, wait: bool = False) -> None:
         with translated("commit"):
-            self._thread.call(self._native_commit, offsets)
+            self._thread.call(self._native_commit, offsets, wait)
 
     def committed(self, sources: Collection[TopicPartition]) -> dict[TopicPartition, Committed]:
         with translated("reading the group's committed offsets"):
@@ -194,12 +194,13 @@ class KafkaSource:
         if held:
             self._client.pause(_plain(held))
 
-    def _native_commit(self, offsets: Offsets) -> None:
+    def _native_commit(self, offsets: Offsets, wait: bool) -> None:
         held = [
             ClientPartition(s.topic, s.partition, o, _OUR_COMMIT) for s, o in offsets.items() if s in self._assigned
         ]
         if held:
-            self._client.commit(offsets=held, asynchronous=True)
+            client: Any = self._client
+            client.commit(offsets=held, asynchronous=not wait)
 
     def _native_watermarks(self, sources: Collection[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
         client: Any = self._client

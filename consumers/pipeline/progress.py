@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from consumers.core.chunks import Chunk
+from collections.abc import Mapping
+
+from consumers.core.chunks import Chunk, gaps
 from consumers.core.ledger import Position, Standing, judge
 from consumers.core.outcomes import Outcomes
 from consumers.core.records import TopicPartition
 from consumers.ledger import Ledger
+from consumers.models import OffsetGap
 from consumers.pipeline.failures import resolve_redelivered, store_failures
 
 
@@ -28,4 +31,16 @@ class LedgerProgress:
         again = [r for r in (*outcomes.written, *outcomes.duplicates) if r.offset < counted_to[r.source]]
         if again:
             resolve_redelivered(again, self._ledger.group, self._ledger.using)
-        self._ledger.advance(chunk.spans, outcomes.tallies(counted_to))
+        self._store_gaps(chunk, counted_to)
+        self._ledger.advance(chunk.spans, outcomes.tallies(counted_to), outcomes.rows())
+
+    def _store_gaps(self, chunk: Chunk, counted_to: Mapping[TopicPartition, int]) -> None:
+        """Keep which offsets held nothing, for whoever asks later whether something was lost."""
+        if len(chunk.records) == sum(span.end - span.start for span in chunk.spans.values()):
+            return
+        OffsetGap.objects.using(self._ledger.using).bulk_create(
+            OffsetGap(group=self._ledger.group, topic=s.topic, partition=s.partition, start=gap.start, end=gap.end)
+            for s, found in gaps(chunk.spans, chunk.records).items()
+            for gap in found
+            if gap.end > counted_to[s]
+        )

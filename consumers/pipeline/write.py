@@ -128,10 +128,8 @@ class _Round:
         for unit, conflict in zip(units, conflicts, strict=True):
             if conflict is not None:
                 self._fail(unit, conflict)
-            elif any(not row._state.adding for row in unit.rows):
-                self._outcomes.written.append(unit.record)
             else:
-                self._outcomes.duplicates.append(unit.record)
+                self._outcomes.wrote(unit.record, sum(not row._state.adding for row in unit.rows))
 
     def alone(self, unit: Unit, *, retry: bool = True) -> None:
         """The last step of isolation: each row by its own `save()`, whose error is the record's."""
@@ -148,7 +146,7 @@ class _Round:
                 self._fail(unit, error)
             return
         self._in_table |= stored
-        (self._outcomes.written if new else self._outcomes.duplicates).append(unit.record)
+        self._outcomes.wrote(unit.record, len(new))
 
     def settles(self, unit: Unit) -> bool:
         """Settle a unit whose keys this round met before; False if it must be tried in a round of its own."""

@@ -36,8 +36,10 @@ def test_a_positive_decimal_with_up_to_four_places_is_an_amount(amount: str) -> 
 
 @pytest.mark.parametrize(
     "amount",
-    ["", "0", "0.0000", "-1", "+1", "1.", ".5", "1.00001", "999999999999999", "1e3", "1,5", " 1", "1 ", "1\n", "1_0"]
-    + ["١", "NaN", "Infinity", "0x1", "1.5.5", 12.5, 12, None, True, ["1"]],
+    [
+        *("", "0", "0.0000", "-1", "+1", "1.", ".5", "1.00001", "999999999999999", "1.5.5", "1,5", " 1", "1 ", "1\n"),
+        *("1e3", "1_0", "0x1", "\N{ARABIC-INDIC DIGIT ONE}", "NaN", "Infinity", 12.5, 12, None, True, ["1"]),
+    ],
     ids=repr,
 )
 def test_anything_else_is_no_amount(amount: object) -> None:

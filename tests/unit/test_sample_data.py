@@ -44,10 +44,8 @@ def test_payments_of_the_sample_lack_a_customer_or_come_to_nothing_or_are_valid(
     events, defects = read("payments")
 
     assert len(events) == 8_940
-    assert {message.split(" - at ")[0]: count for message, count in defects.items()} == {
-        "Object missing required field `advertiser_id`": 1_702,
-        next(message for message in defects if "amount" in message).split(" - at ")[0]: 1,
-    }
+    assert defects.total() == 1_702 + 1
+    assert all("`advertiser_id`" in message or "$.amount" in message for message in defects)
 
 
 def test_one_payment_of_the_sample_comes_again_with_other_content() -> None:

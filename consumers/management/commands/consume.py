@@ -68,7 +68,8 @@ class Command(BaseCommand):
         settings = engine_settings()
 
         def source(consumer: BatchConsumer[Any, Any], group: str) -> RecordSource:
-            return KafkaSource(consumer.topics, consumer_properties(settings, group), settings.revoke_timeout)
+            topics = settings.real_topics(consumer.topics)
+            return KafkaSource(topics, consumer_properties(settings, group), settings.revoke_timeout)
 
         run_options = RunOptions(
             group=options["group"],

@@ -17,6 +17,7 @@ from django.core.management.base import BaseCommand, CommandError
 from consumers import registry
 from consumers.core.errors import ConsumerError, TransientError
 from consumers.kafka.producer import RecordProducer
+from consumers.settings import engine_settings
 from demo.generate import Clicks, Counts, Shares, sample_campaigns
 from demo.keys import key_of
 from demo.lines import STDIN, read_lines
@@ -67,7 +68,7 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         counts = _planned(options)
         topic = _topic(options)
-        fields = [options["key"]] if options["key"] else KEYS.get(topic, ())
+        fields = [options["key"]] if options["key"] else KEYS.get(topic.removeprefix(_prefix()), ())
         progress = Progress(sys.stderr, topic)
         try:
             self._send(topic, _values(options, counts), fields, options, progress)
@@ -121,8 +122,9 @@ def _planned(options: dict[str, Any]) -> Counts | None:
 def _topic(options: dict[str, Any]) -> str:
     """Where to send; a misspelt topic would swallow the events in silence, so one that nobody reads is refused."""
     default = SAMPLES[options["sample"]].topic if options["sample"] else None
-    topic = options["topic"] or default or ("ads.clicks" if options["generate"] else None)
-    known = sorted({topic for consumer in registry.all_consumers() for topic in consumer.topics})
+    default = default or ("ads.clicks" if options["generate"] else None)
+    topic = options["topic"] or (_prefix() + default if default else None)
+    known = sorted({_prefix() + topic for consumer in registry.all_consumers() for topic in consumer.topics})
     if topic is None:
         raise CommandError(f"--topic is needed for a file; consumers read {', '.join(known)}", returncode=WRONG_USAGE)
     if topic not in known and not options["create"]:
@@ -131,6 +133,11 @@ def _topic(options: dict[str, Any]) -> str:
             returncode=WRONG_USAGE,
         )
     return str(topic)
+
+
+def _prefix() -> str:
+    """What comes before the names of topics in this environment."""
+    return engine_settings().topic_prefix
 
 
 def _values(options: dict[str, Any], counts: Counts | None) -> Iterator[bytes]:
