@@ -64,14 +64,7 @@ def apply(ledger: Ledger, moves: Sequence[Move], by: str) -> None:
     with transaction.atomic(using=ledger.using):
         ledger.claim({move.source: move.after for move in moves})
         for move in moves:
-            line = PartitionLedger.objects.using(ledger.using).filter(
-                group=ledger.group, topic=move.source.topic, partition=move.source.partition
-            )
-            line.update(
-                next_offset=move.after,
-                counted_to=F("counted_to") + move.passed_over,
-                missing=F("missing") + move.passed_over,
-            )
+            _move_line(ledger, move)
         PositionMove.objects.using(ledger.using).bulk_create(
             PositionMove(
                 group=ledger.group,
@@ -84,3 +77,17 @@ def apply(ledger: Ledger, moves: Sequence[Move], by: str) -> None:
             )
             for move in moves
         )
+
+
+def _move_line(ledger: Ledger, move: Move) -> None:
+    line = PartitionLedger.objects.using(ledger.using).filter(
+        group=ledger.group, topic=move.source.topic, partition=move.source.partition
+    )
+    untouched = line.filter(start_offset=F("counted_to"), start_offset__gt=move.after)
+    if untouched.update(start_offset=move.after, counted_to=move.after, next_offset=move.after):
+        return
+    line.update(
+        next_offset=move.after,
+        counted_to=F("counted_to") + move.passed_over,
+        missing=F("missing") + move.passed_over,
+    )

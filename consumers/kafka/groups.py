@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as ClientPartition
 from confluent_kafka.admin import AdminClient
 
-from consumers.core.errors import Misconfigured
+from consumers.core.errors import Misconfigured, TransientError
 from consumers.core.records import TopicPartition
 from consumers.kafka.config import client_properties
 from consumers.kafka.errors import translate, translated
@@ -23,7 +24,12 @@ class BrokerView:
 
     def __init__(self, settings: EngineSettings, group: str) -> None:
         """The view of one group; joins nothing."""
-        properties = {**client_properties(settings), "group.id": group, "enable.auto.commit": False}
+        properties: dict[str, Any] = {
+            **client_properties(settings),
+            "group.id": group,
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+        }
         self._group = group
         try:
             self._client = Consumer(properties, logger=QuietLogger())
@@ -65,6 +71,28 @@ class BrokerView:
         with translated(f"reading the end offsets of {source}"):
             low, high = client.get_watermark_offsets(ClientPartition(*source), timeout=_TIMEOUT)
         return low, high
+
+    def first_from(self, source: TopicPartition, offset: int) -> int:
+        """The offset of the first record from `offset` on, read from the log itself; the end if there is none."""
+        client: Any = self._client
+        with translated(f"reading {source} from {offset}"):
+            client.assign([ClientPartition(source.topic, source.partition, offset)])
+            try:
+                return self._first_offset(client, source)
+            finally:
+                client.unassign()
+
+    def _first_offset(self, client: Any, source: TopicPartition) -> int:
+        deadline = monotonic() + _TIMEOUT
+        while monotonic() < deadline:
+            message = client.poll(0.5)
+            if message is None:
+                continue
+            error = message.error()
+            if error is None or error.code() == KafkaError._PARTITION_EOF:
+                return int(message.offset())
+            raise translate(error, f"reading {source}")
+        raise TransientError(f"reading {source}: no answer within {_TIMEOUT:.0f} s")
 
     def offset_at(self, source: TopicPartition, milliseconds: int) -> int:
         """The first offset whose record is as young as the given time, in milliseconds since the epoch; the end if

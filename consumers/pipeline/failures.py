@@ -32,7 +32,7 @@ def failure(record: Record, error: BaseException, reason: str | None = None) -> 
         trace = "".join(tracebacks.format_tb(error.__traceback__))
     else:
         kind, reason = _qualified(type(error)), reason or "handler_error"
-        message, trace = str(error), "".join(tracebacks.format_exception(error))
+        message, trace = _said(error), "".join(tracebacks.format_exception(error))
     return Failure(
         record=record,
         reason=reason,
@@ -124,6 +124,14 @@ def _moment(milliseconds: int) -> datetime | None:
         return datetime.fromtimestamp(milliseconds / 1000, UTC)
     except (OverflowError, ValueError, OSError):
         return None
+
+
+def _said(error: BaseException) -> str:
+    """The error's text; an error of somebody else's may fail even at that."""
+    try:
+        return str(error)
+    except Exception as broken:  # noqa: BLE001
+        return f"(its text cannot be had: {type(broken).__name__})"
 
 
 def _qualified(kind: type[BaseException]) -> str:
