@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import gevent
 from gevent import monkey
@@ -67,30 +67,40 @@ def is_patched() -> bool:
 class Stopped(BaseException):
     """Thrown into a scope's body when a child has failed. Not an `Exception`: no handler may swallow it."""
 
+    def __init__(self, scope: Scope) -> None:
+        super().__init__("a task of the scope failed")
+        self.scope = scope
+
 
 class Scope:
     """A block that ends only when all that it started has ended.
 
-    The first error of a child, or of the block itself, ends the siblings and the block; the errors come out of the
-    block, several as an ExceptionGroup.
+    The first error, of a child or of the block itself, ends the siblings and the block; the errors come out of the
+    block, several as an ExceptionGroup. What is spawned after that never starts.
     """
 
     def __init__(self) -> None:
         self._children: set[gevent.Greenlet] = set()
         self._errors: list[BaseException] = []
         self._in_body = False
+        self._is_cancelled = False
 
     def spawn(self, task: Callable[..., object], *args: Any) -> gevent.Greenlet:
         """Start a task; it may itself spawn into the scope."""
         child = gevent.Greenlet(self._run, task, args)
         self._children.add(child)
+        child.rawlink(self._children.discard)
         child.start()
+        if self._is_cancelled:
+            child.kill(block=False)
         return child
 
     def cancel(self) -> None:
         """End all children; they clean up and are waited for when the block ends."""
+        self._is_cancelled = True
         for child in list(self._children):
-            child.kill(block=False)
+            if child is not gevent.getcurrent():
+                child.kill(block=False)
 
     def __enter__(self) -> Scope:
         self._owner = gevent.getcurrent()
@@ -101,15 +111,27 @@ class Scope:
         self._in_body = False
         if error is not None:
             self.cancel()
-        while self._children:
-            gevent.joinall(list(self._children))
-        if error is not None and not isinstance(error, Stopped):
+        interruption = self._join()
+        if error is not None and not isinstance(error, Stopped | gevent.GreenletExit):
             self._errors.insert(0, error)
         if len(self._errors) > 1:
             raise BaseExceptionGroup("several tasks of a scope failed", self._errors)
         if self._errors and self._errors[0] is not error:
             raise self._errors[0]
-        return isinstance(error, Stopped)
+        if interruption is not None and error is None:
+            raise interruption
+        return isinstance(error, Stopped) and error.scope is self
+
+    def _join(self) -> BaseException | None:
+        """Wait for the children. What an outer scope throws in meanwhile cancels them, and is returned at the end."""
+        interruption: BaseException | None = None
+        while self._children:
+            try:
+                gevent.joinall(list(self._children))
+            except BaseException as thrown:  # noqa: BLE001  (nothing may outlive the block)
+                interruption = interruption or thrown
+                self.cancel()
+        return interruption
 
     def _run(self, task: Callable[..., object], args: tuple[Any, ...]) -> None:
         try:
@@ -118,20 +140,13 @@ class Scope:
             pass
         except BaseException as error:  # noqa: BLE001  (every error comes out of the block)
             self._errors.append(error)
-            self._fail()
-        finally:
-            self._children.discard(gevent.getcurrent())
-
-    def _fail(self) -> None:
-        for child in list(self._children):
-            if child is not gevent.getcurrent():
-                child.kill(block=False)
-        gevent.get_hub().loop.run_callback(self._interrupt_body)
+            self.cancel()
+            gevent.get_hub().loop.run_callback(self._interrupt_body)
 
     def _interrupt_body(self) -> None:
         if self._in_body:
             self._in_body = False
-            self._owner.throw(Stopped())
+            self._owner.throw(Stopped(self))
 
 
 def for_each(task: Callable[[T], R], items: Iterable[T], limit: int) -> list[R]:
@@ -193,13 +208,24 @@ class NativeThread:
 
     def call(self, function: Callable[..., R], *args: Any) -> R:
         """Run a blocking call there; only the calling greenlet waits. Its error is raised here."""
-        result: R = self._pool.apply(function, args)
-        return result
+        result: R | None
+        result, error = self._pool.apply(_caught, (function, args))
+        if error is not None:
+            raise error
+        return cast(R, result)
 
     def close(self) -> None:
         """Wait for the current call and end the thread."""
         self._pool.join()
         self._pool.kill()
+
+
+def _caught(function: Callable[..., R], args: tuple[Any, ...]) -> tuple[R | None, BaseException | None]:
+    """The call's result or its error. The pool would print the traceback of an error that it sees."""
+    try:
+        return function(*args), None
+    except BaseException as error:  # noqa: BLE001  (raised again by whoever called)
+        return None, error
 
 
 class Bridge(Generic[T, R]):

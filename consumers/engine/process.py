@@ -61,7 +61,7 @@ class ConsumerProcess:
             self._scope.cancel()
 
     def _signalled(self) -> None:
-        if any(runner.stop() for runner in self.runners):
+        if any([runner.stop() for runner in self.runners]):  # a list: each of them must be told
             logger.info("draining: chunks in flight will settle; a second signal aborts")
             return
         self.aborted = True

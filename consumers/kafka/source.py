@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as ClientPartition
 
 from consumers.concurrency import Bridge, NativeThread, native_sleep
-from consumers.core.errors import Misconfigured, TransientError
+from consumers.core.errors import FatalError, Misconfigured, TransientError
 from consumers.core.records import Record, TopicPartition
 from consumers.core.source import Committed, Fetched, Offsets, Polled, RebalanceListener
 from consumers.kafka.errors import translate, translated
@@ -162,7 +162,10 @@ class KafkaSource:
     def _native_note(self, error: KafkaError) -> None:
         """Say what passes; raise what does not."""
         trouble = translate(error, "poll")
-        if error.fatal() or not isinstance(trouble, TransientError):
+        if error.fatal() or error.code() == KafkaError._FATAL:
+            # The client is dead from here on, though it would be polled without complaint.
+            raise FatalError(f"the broker client cannot go on: {error.str()}")
+        if not isinstance(trouble, TransientError):
             raise trouble
         self._notices.append((logging.WARNING, f"broker: {error.str()}"))
 

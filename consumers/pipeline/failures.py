@@ -16,6 +16,7 @@ from consumers.headers import pack_headers
 from consumers.models import FailedRecord
 from consumers.postgres.errors import Trouble, classify, describe
 
+_REASON_LIMIT = FailedRecord._meta.get_field("reason").max_length
 _MESSAGE_LIMIT = 4_000
 _TRACEBACK_LIMIT = 32_000
 _REASONS = {Trouble.CONSTRAINT: "constraint", Trouble.DATA: "data"}
@@ -35,7 +36,7 @@ def failure(record: Record, error: BaseException, reason: str | None = None) -> 
         message, trace = _said(error), "".join(tracebacks.format_exception(error))
     return Failure(
         record=record,
-        reason=reason,
+        reason=_storable(reason, _MESSAGE_LIMIT)[:_REASON_LIMIT],
         message=_storable(message, _MESSAGE_LIMIT),
         exception=kind[:255],
         traceback=_storable(trace, _TRACEBACK_LIMIT),
@@ -53,10 +54,12 @@ def store_failures(failures: Sequence[Failure], *, consumer: str, group: str, us
             rows,
             update_conflicts=True,
             unique_fields=["group", "topic", "partition", "offset"],
-            update_fields=[*_VERDICT, "consumer", "value", "key", "headers", "timestamp", "attempts", "status"],
+            update_fields=[*_VERDICT, "attempts", *_AS_RECEIVED, *_PENDING_AGAIN],
         )
 
 
+_AS_RECEIVED = ("consumer", "value", "key", "headers", "timestamp")
+_PENDING_AGAIN = ("status", "resolved_at", "resolved_by")
 _VERDICT = ("reason", "exception", "message", "traceback", "fingerprint", "last_failed_at")
 
 

@@ -47,26 +47,31 @@ class Processor:
                     case skipped:
                         outcomes.skipped.append(skipped)
 
-        for_each(work, self._groups(decoded), min(self._concurrency, len(decoded)))
+        for_each(work, self._groups(decoded, outcomes), min(self._concurrency, len(decoded)))
         return units
 
-    def _groups(self, decoded: Decoded) -> Iterable[Decoded]:
+    def _groups(self, decoded: Decoded, outcomes: Outcomes) -> Iterable[Decoded]:
         """What must be done in sequence: records of one key together, all others alone."""
         if not self._ordered:
             return ([pair] for pair in decoded)
         groups: dict[Any, Decoded] = {}
         for record, event in decoded:
-            key = self._consumer.order_by(event)
-            groups.setdefault(("alone", record.source, record.offset) if key is None else ("key", key), []).append(
-                (record, event)
-            )
+            try:
+                key = self._consumer.order_by(event)
+                together = groups.setdefault(("alone", record.source, record.offset) if key is None else (key,), [])
+            except FatalError:
+                raise
+            except Exception as error:  # noqa: BLE001  (the consumer's own code, on one record)
+                outcomes.failures.append(failure(record, error))
+                continue
+            together.append((record, event))
         return groups.values()
 
     def _verdict(self, record: Record, event: Any, context: Any) -> Verdict:
         retry = self._consumer.retry
         for attempt in range(1, retry.attempts + 1):
             try:
-                rows = _rows(self._consumer.process(event, context))
+                rows = _rows(self._consumer.process(event, context), self._consumer.model)
                 return Unit(record, rows) if rows else record
             except FatalError:
                 raise
@@ -83,10 +88,14 @@ class Processor:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def _rows(result: Any) -> tuple[Model, ...]:
+def _rows(result: Any, model: type[Model]) -> tuple[Model, ...]:
     if result is None:
         return ()
-    return (result,) if isinstance(result, Model) else tuple(result)
+    rows = (result,) if isinstance(result, Model) else tuple(result)
+    for row in rows:
+        if not isinstance(row, model):
+            raise TypeError(f"process() must return rows of {model.__name__}, not {type(row).__name__}")
+    return rows
 
 
 def prefetch(consumer: BatchConsumer[Any, Any], decoded: Decoded) -> Any:

@@ -28,7 +28,8 @@ class LedgerProgress:
     def finish(self, chunk: Chunk, outcomes: Outcomes) -> None:
         counted_to = {source: self._lines[source].counted_to for source in chunk.spans}
         store_failures(outcomes.failures, consumer=self._consumer, group=self._ledger.group, using=self._ledger.using)
-        again = [r for r in (*outcomes.written, *outcomes.duplicates) if r.offset < counted_to[r.source]]
+        good = (*outcomes.written, *outcomes.duplicates, *outcomes.skipped)
+        again = [record for record in good if record.offset < counted_to[record.source]]
         if again:
             resolve_redelivered(again, self._ledger.group, self._ledger.using)
         self._store_gaps(chunk, counted_to)

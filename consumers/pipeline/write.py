@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import msgspec
+from django.core.exceptions import ValidationError
 from django.db import models, transaction
 
 from consumers.consumer import BatchConsumer
@@ -49,7 +50,7 @@ class Writer:
         Raises:
             Exception: an outage of the database, or what no record is to blame for; the transaction is then lost.
         """
-        waiting = sorted(units, key=self._first_key)
+        waiting = self._sorted(units, outcomes)
         while waiting:
             round_ = _Round(self, outcomes)
             firsts, repeats = self._split_repeats(waiting)
@@ -102,8 +103,24 @@ class Writer:
             seen |= keys
         return firsts, repeats
 
-    def _first_key(self, unit: Unit) -> tuple[Key, int]:
-        return self.key(unit.rows[0]), unit.record.offset
+    def _sorted(self, units: Sequence[Unit], outcomes: Outcomes) -> list[Unit]:
+        """Units in the order of their keys, so that two writers never wait for each other in a circle. Those with a
+        row that has no key, or one that its column refuses, fail."""
+        keyed: list[tuple[Key, int, Unit]] = []
+        for unit in units:
+            try:
+                keys = [self._whole_key(row) for row in unit.rows]
+            except (ValueError, TypeError, ValidationError) as error:
+                outcomes.failures.append(failure(unit.record, error))
+            else:
+                keyed.append((keys[0], unit.record.offset, unit))
+        return [unit for _, _, unit in sorted(keyed, key=itemgetter(0, 1))]
+
+    def _whole_key(self, row: models.Model) -> Key:
+        key = self.key(row)
+        if None in key:
+            raise ValueError(f"the row has no {self._unique[key.index(None)]}, which is part of its idempotency key")
+        return key
 
 
 class _Round:

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ from confluent_kafka.admin import AdminClient
 from psycopg import sql
 
 from consumers.kafka.producer import RecordProducer
+from consumers.kafka.quiet import QuietLogger
 from demo.keys import key_of
 from demo.samples import KEYS
 from devstack.addresses import Addresses
@@ -167,24 +169,25 @@ class Site:
 
     def committed(self) -> dict[int, int]:
         """By partition, what the group has committed on the broker."""
-        asked = self._admin().list_consumer_group_offsets([ConsumerGroupTopicPartitions(self.group)])
+        asked = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(self.group)])
         found = asked[self.group].result(PATIENCE).topic_partitions
         return {each.partition: each.offset for each in found if each.offset >= 0}
 
     def members(self) -> dict[str, int]:
         """Member ids of the group, and how many partitions each holds."""
-        described = self._admin().describe_consumer_groups([self.group])[self.group].result(PATIENCE)
+        described = self._admin.describe_consumer_groups([self.group])[self.group].result(PATIENCE)
         return {each.member_id: len(each.assignment.topic_partitions) for each in described.members}
 
     def forget_topics(self) -> None:
-        admin = self._admin()
-        own = [name for name in admin.list_topics(timeout=PATIENCE).topics if name.startswith(self.prefix)]
+        own = [name for name in self._admin.list_topics(timeout=PATIENCE).topics if name.startswith(self.prefix)]
         if own:
-            for deleted in admin.delete_topics(own).values():
+            for deleted in self._admin.delete_topics(own).values():
                 deleted.result(PATIENCE)
 
+    @cached_property
     def _admin(self) -> AdminClient:
-        return AdminClient({"bootstrap.servers": self.servers.bootstrap_servers})
+        """Kept, since its answers never arrive once it is collected as garbage."""
+        return AdminClient({"bootstrap.servers": self.servers.bootstrap_servers}, logger=QuietLogger())
 
     # ---- the database -----------------------------------------------------------------------------------------------
 
@@ -212,7 +215,8 @@ class Site:
         """The sums of the group's counts, in the order of COUNTS."""
         sums = ", ".join(f"coalesce(sum({name}), 0)::int" for name in COUNTS)
         [row] = self.query(
-            f'SELECT {sums} FROM consumers_partitionledger WHERE "group" = %s', group or self.group  # noqa: S608
+            f'SELECT {sums} FROM consumers_partitionledger WHERE "group" = %s',
+            group or self.group,  # noqa: S608
         )
         return row
 
@@ -223,7 +227,7 @@ class Site:
 
     def settled(self, records: int, seconds: float = PATIENCE) -> None:
         """Wait until the ledger has received so many."""
-        wait_until(lambda: self.ledger()[0] >= records, f"{records} settled records, not {self.ledger()}", seconds)
+        wait_until(lambda: self.ledger()[0] >= records, f"{records} settled records in {self.group}", seconds)
 
     def failures(self, status: str = "pending") -> dict[str, int]:
         """Failed records of a status, by reason."""

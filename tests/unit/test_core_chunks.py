@@ -39,7 +39,9 @@ def backlogs(draw: st.DrawFn) -> list[Run]:
 
 
 policies = st.builds(
-    BatchPolicy, chunk_records=st.integers(min_value=1, max_value=10), chunk_bytes=st.integers(min_value=1, max_value=30)
+    BatchPolicy,
+    chunk_records=st.integers(min_value=1, max_value=10),
+    chunk_bytes=st.integers(min_value=1, max_value=30),
 )
 
 
@@ -89,7 +91,12 @@ def test_a_split_run_joins_to_what_it_was(sizes: list[int], gap: int, data: st.D
     count = data.draw(st.integers(1, len(sizes) - 1))
     head, tail = whole.split(count)
     assert head.records + tail.records == whole.records
-    assert (len(head.records), head.span.start, head.span.end, tail.span.end) == (count, 5, tail.span.start, whole.span.end)
+    assert (len(head.records), head.span.start, head.span.end, tail.span.end) == (
+        count,
+        5,
+        tail.span.start,
+        whole.span.end,
+    )
     assert head.records[-1].offset < head.span.end <= tail.records[0].offset
 
 

@@ -77,7 +77,12 @@ def test_the_message_names_topic_reason_example_and_the_way_out() -> None:
     outcomes.failures += chunk(0, 3, reason="unknown_campaign").failures
     with pytest.raises(Flood) as caught:
         FloodGuard(POLICY).judge(outcomes)
-    for part in ("63 records in a row failed on a", "invalid (60 of 63)", "a[0]@0: no invalid", "CONSUMERS_FLOOD_GUARD=off"):
+    for part in (
+        "63 records in a row failed on a",
+        "invalid (60 of 63)",
+        "a[0]@0: no invalid",
+        "CONSUMERS_FLOOD_GUARD=off",
+    ):
         assert part in str(caught.value)
 
 

@@ -78,13 +78,9 @@ def test_only_errors_of_the_database_are_outages_of_it() -> None:
 
 
 def test_an_unrelated_error_raised_while_handling_one_of_the_database_is_not_one() -> None:
-    try:
-        try:
-            raise OperationalError("lost")
-        except OperationalError:
-            raise ValueError("a bug in the handler")  # noqa: B904
-    except ValueError as error:
-        assert classify(error) is Trouble.OTHER
+    error = ValueError("a bug in the handler")
+    error.__context__ = OperationalError("lost")
+    assert classify(error) is Trouble.OTHER
 
 
 @pytest.mark.parametrize(

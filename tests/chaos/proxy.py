@@ -1,0 +1,113 @@
+"""A TCP proxy on loopback between the consumers and one server, which can misbehave as networks do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from devstack.ports import HOST
+
+
+class Mode(Enum):
+    """How bytes travel at the moment."""
+
+    OPEN = "open"
+    REFUSE = "refuse"
+    """New connections are closed at once."""
+    SLOW = "slow"
+    """Each piece arrives 0.1 s late."""
+    HOLE = "hole"
+    """Nothing arrives, in either direction, and nobody is told."""
+    DEAF = "deaf"
+    """What the client says arrives; the server's answers don't."""
+
+
+SLOWNESS = 0.1
+
+
+@dataclass(eq=False)
+class _Pair:
+    """The two ends of one proxied connection."""
+
+    client: asyncio.StreamWriter
+    server: asyncio.StreamWriter
+
+    def abort(self) -> None:
+        self.client.transport.abort()
+        self.server.transport.abort()
+
+
+class Proxy:
+    """Listens on `port` and forwards to `upstream`. All methods may be called from any thread."""
+
+    def __init__(self, port: int, upstream: int) -> None:
+        self.port = port
+        self._upstream = upstream
+        self._mode = Mode.OPEN
+        self._pairs: set[_Pair] = set()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name=f"proxy-{port}", daemon=True)
+        self._thread.start()
+        opening = asyncio.start_server(self._accept, HOST, port)
+        self._server = asyncio.run_coroutine_threadsafe(opening, self._loop).result(5)
+
+    def set(self, mode: Mode) -> None:
+        self._mode = mode
+
+    def cut(self) -> None:
+        """Reset every connection."""
+        self._call(lambda: [pair.abort() for pair in self._pairs])
+
+    def half_close(self) -> None:
+        """Tell every client that the server has said its last; the other direction stays open."""
+        self._call(lambda: [pair.client.write_eof() for pair in self._pairs if not pair.client.is_closing()])
+
+    def close(self) -> None:
+        self._call(self._server.close)
+        self.cut()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+
+    def _call(self, action: Callable[[], object]) -> None:
+        async def run() -> None:
+            with contextlib.suppress(OSError, RuntimeError):
+                action()
+
+        asyncio.run_coroutine_threadsafe(run(), self._loop).result(5)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._mode is Mode.REFUSE:
+            writer.transport.abort()
+            return
+        try:
+            answers, server = await asyncio.open_connection(HOST, self._upstream)
+        except OSError:
+            writer.transport.abort()
+            return
+        pair = _Pair(writer, server)
+        self._pairs.add(pair)
+        try:
+            await asyncio.wait(
+                [
+                    asyncio.ensure_future(self._pump(reader, server, answer=False)),
+                    asyncio.ensure_future(self._pump(answers, writer, answer=True)),
+                ],
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            self._pairs.discard(pair)
+            pair.abort()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answer: bool) -> None:
+        with contextlib.suppress(OSError, RuntimeError):
+            while data := await reader.read(65536):
+                if self._mode is Mode.SLOW:
+                    await asyncio.sleep(SLOWNESS)
+                while self._mode is Mode.HOLE or (self._mode is Mode.DEAF and answer):
+                    await asyncio.sleep(0.02)
+                writer.write(data)
+                await writer.drain()

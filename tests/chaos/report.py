@@ -1,0 +1,91 @@
+"""What a run came to, as JSON and as a table."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict
+from statistics import median
+from typing import Any
+
+from tests.chaos.nemesis import Happened
+from tests.chaos.rounds import Result
+
+
+def as_dict(seed: int, results: Sequence[Result], scenarios: dict[str, list[str]]) -> dict[str, Any]:
+    """All figures of a run."""
+    return {
+        "seed": seed,
+        "faults": sum(each.faults for each in results),
+        "missed": sum(bool(h.missed) for each in results for h in each.story),
+        "rounds": len(results),
+        "rounds failed": [each.plan.number for each in results if each.wrong],
+        "seconds": round(sum(each.seconds for each in results)),
+        "records": dict(sum((each.records for each in results), Counter())),
+        "processes": dict(Counter(exit_.asked or "ended at start" for each in results for exit_ in each.exits)),
+        "kinds": _kinds(results),
+        "scenarios": scenarios,
+        "wrong": {str(each.plan.number): each.wrong for each in results if each.wrong},
+    }
+
+
+def _kinds(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
+    recoveries: defaultdict[str, list[float | None]] = defaultdict(list)
+    for result in results:
+        for happened, recovery in zip(result.story, result.recoveries, strict=True):
+            if not happened.missed and not happened.error:
+                recoveries[happened.fault.kind].append(recovery)
+    return {kind: _figures(found) for kind, found in sorted(recoveries.items())}
+
+
+def _figures(found: list[float | None]) -> dict[str, Any]:
+    known = [each for each in found if each is not None]
+    if not known:
+        return {"faults": len(found), "recovered": 0, "median": None, "max": None}
+    return {
+        "faults": len(found),
+        "recovered": len(known),
+        "median": round(median(known), 2),
+        "max": round(max(known), 2),
+    }
+
+
+def as_markdown(figures: dict[str, Any]) -> str:
+    """The faults by kind, with the time from a fault to the first chunk settled after it."""
+    lines = ["| fault | times | recoveries seen | median s | max s |", "|---|---:|---:|---:|---:|"]
+    for kind, row in figures["kinds"].items():
+        lines.append(f"| {kind} | {row['faults']} | {row['recovered']} | {row['median']} | {row['max']} |")
+    lines.append(f"| all | {figures['faults']} | {sum(r['recovered'] for r in figures['kinds'].values())} | | |")
+    return "\n".join(lines)
+
+
+def as_story(result: Result) -> str:
+    """A failing round, to be read: what was wrong, and what happened when."""
+    protocol, static, chunk = result.plan.setting()
+    lines = [
+        f"Round {result.plan.number} of seed {result.plan.seed} FAILED ({protocol} protocol, "
+        f"{'static' if static else 'dynamic'} members, chunks of {chunk}):"
+    ]
+    lines += [f"  WRONG: {each}" for each in result.wrong]
+    lines += [f"  {_told(each)}" for each in result.story]
+    return "\n".join(lines)
+
+
+def _told(happened: Happened) -> str:
+    clock = time.strftime("%H:%M:%S", time.localtime(happened.began))
+    lasted = happened.ended - happened.began
+    remark = f" MISSED: {happened.missed}" if happened.missed else f" ERROR: {happened.error}" if happened.error else ""
+    fault = happened.fault
+    where = f"slot {fault.slot}" if fault.kind.startswith("consumer") else ""
+    where = f"table {fault.table}" if fault.kind.endswith("locked") else where
+    return f"{clock} #{fault.number} {fault.kind} {where} for {lasted:.1f} s{remark}"
+
+
+def details(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """Every fault of every round, as it went."""
+    return [
+        {"round": each.plan.number, "setting": each.plan.setting(), "story": [h.as_dict() for h in each.story]}
+        | {"exits": [asdict(e) for e in each.exits], "seconds": each.seconds}
+        for each in results
+    ]

@@ -1,0 +1,198 @@
+"""A round: faults on a group at work, then quiet, then the oracle."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from consumers.kafka.producer import RecordProducer
+from tests.chaos import oracle
+from tests.chaos.exits import Exit, exits
+from tests.chaos.faults import SLOTS, Fault
+from tests.chaos.journal import CLICKS, PAYMENTS, Journal
+from tests.chaos.members import Members
+from tests.chaos.nemesis import Happened, Nemesis, schedule
+from tests.chaos.recovery import Settlements
+from tests.chaos.servers import SESSION_SECONDS, Servers
+from tests.e2e.conftest import new_database
+from tests.e2e.harness import Done, Site
+
+PARTITIONS = 6
+FINISHER = 8
+FINISH_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a round follows from."""
+
+    seed: int
+    number: int
+    faults: int
+    pace: float
+    rate: int
+    only: frozenset[int] = frozenset()
+    """Numbers of the faults that happen; empty means all."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.seed}-{self.number}"
+
+    def setting(self) -> tuple[str, bool, int]:
+        """(group protocol, whether members are static, records in a chunk)."""
+        rng = random.Random(f"setting {self.name}")
+        return ("classic", "consumer")[self.number % 2], rng.random() < 0.5, rng.choice((10, 25, 50))
+
+    def schedule(self) -> list[Fault]:
+        faults = schedule(f"faults {self.name}", self.faults, self.pace)
+        return [fault for fault in faults if not self.only or fault.number in self.only]
+
+
+@dataclass
+class World:
+    """What faults act upon."""
+
+    servers: Servers
+    site: Site
+    members: Members
+    journal: Journal
+    _campaigns: threading.Lock = field(default_factory=threading.Lock)
+
+    def add_campaign(self) -> None:
+        with self._campaigns:
+            oracle.new_campaign(self.site)
+
+
+@dataclass
+class Result:
+    """What a round came to. `wrong` is empty if it passed."""
+
+    plan: Plan
+    wrong: list[str]
+    story: list[Happened]
+    recoveries: list[float | None]
+    exits: list[Exit]
+    records: Counter[str]
+    seconds: float
+
+    @property
+    def faults(self) -> int:
+        """Faults that really came about."""
+        return sum(not each.missed and not each.error for each in self.story)
+
+
+def run_round(servers: Servers, plan: Plan, folder: Path) -> Result:
+    """Run a round; its processes' logs go to `folder`, and stay there if it fails."""
+    began = time.monotonic()
+    folder.mkdir(parents=True, exist_ok=True)
+    with made_site(servers, folder, f"chaos-{plan.name}.") as site, open_world(servers, site, plan) as world:
+        nemesis = Nemesis(world, plan.schedule())
+        nemesis.run()
+        wrong = [f"fault {each.fault} failed: {each.error}" for each in nemesis.story if each.error]
+        world.journal.end()
+        wrong += [f"journal: {error}" for error in world.journal.errors[:3]]
+        wrong += [f"{each.log.stem} did not drain within 90 s" for each in world.members.end(90)]
+        wrong += _finish(world)
+        reconciled = site.run("reconcile", "--json")
+        wrong += oracle.judge(site, world.journal.entries, reconciled)
+        ended = exits(world.members.all)
+        wrong += [f"{each.name}: {each.verdict}: {each.last}" for each in ended if each.verdict]
+        settlements = Settlements(world.members.all)
+    return Result(
+        plan,
+        wrong,
+        nemesis.story,
+        [settlements.recovery(each) for each in nemesis.story],
+        ended,
+        world.journal.counts(),
+        time.monotonic() - began,
+    )
+
+
+@contextmanager
+def made_site(servers: Servers, folder: Path, prefix: str) -> Iterator[Site]:
+    """A database of its own and topics under a prefix, both gone afterwards."""
+    with new_database(servers.direct, servers.template) as database:
+        site = Site(servers.direct, database, folder, prefix)
+        with RecordProducer(servers.direct.bootstrap_servers) as producer:
+            for topic in (CLICKS, PAYMENTS):
+                producer.ensure_topic(prefix + topic, PARTITIONS)
+        try:
+            yield site
+        finally:
+            for each in site.running:
+                each.kill()
+            site.forget_topics()
+
+
+@contextmanager
+def open_world(servers: Servers, site: Site, plan: Plan) -> Iterator[World]:
+    """Members at work and a journal that feeds them."""
+    protocol, static, chunk_size = plan.setting()
+    properties = {"reconnect.backoff.max.ms": 1000, "socket.connection.setup.timeout.ms": 3000}
+    if protocol == "classic":
+        properties |= {"session.timeout.ms": SESSION_SECONDS * 1000, "heartbeat.interval.ms": 1000}
+    environment = {
+        "DATABASE_URL": servers.database_url(site.database),
+        "KAFKA_BOOTSTRAP_SERVERS": servers.bootstrap_servers,
+        "CONSUMERS_TOPIC_PREFIX": site.prefix,
+        "KAFKA_GROUP_PROTOCOL": protocol,
+        "KAFKA_PROPERTIES": json.dumps(properties),
+    }
+    members = Members(site.folder, environment, static=static, chunk_size=chunk_size)
+    journal = Journal(f"journal {plan.name}", site.prefix, servers.direct.bootstrap_servers, plan.rate)
+    try:
+        journal.start()
+        for slot in range(SLOTS):
+            members.want(slot)
+        yield World(servers, site, members, journal)
+    finally:
+        journal.end()
+        members.end(0)
+
+
+def _finish(world: World) -> list[str]:
+    """With all faults healed, one member reads to the end, and what failed for want of a campaign is run again."""
+    wrong = []
+    member = world.members.start(FINISHER, "consume", "clicks", "payments", "--until-end", "--json")
+    member.asked = "itself"
+    try:
+        if code := member.process.wait(FINISH_SECONDS):
+            wrong.append(f"the run to the end ended with {code}")
+    except Exception:  # noqa: BLE001
+        wrong.append(f"the run to the end took longer than {FINISH_SECONDS} s")
+        member.ask(signal.SIGKILL, "SIGKILL")
+        member.process.wait()
+    again: Done = world.site.run("reprocess_failures", "--reason", "unknown_campaign", "--json")
+    if again.code:
+        wrong.append(f"reprocess_failures ended with {again.code}: {again.err[-300:]}")
+    return wrong
+
+
+def shrink(servers: Servers, plan: Plan, folder: Path, numbers: Collection[int]) -> frozenset[int]:
+    """The fewest of these faults, found by halving, with which the round still fails."""
+    from dataclasses import replace
+
+    culprits, parts = sorted(numbers), 2
+    while len(culprits) > 1 and parts <= len(culprits):
+        size = -(-len(culprits) // parts)
+        for start in range(0, len(culprits), size):
+            fewer = culprits[:start] + culprits[start + size :]
+            if fewer and run_round(servers, replace(plan, only=frozenset(fewer)), folder / "shrink").wrong:
+                culprits, parts = fewer, max(2, parts - 1)
+                break
+        else:
+            if size == 1:
+                break
+            parts = min(len(culprits), parts * 2)
+        shutil.rmtree(folder / "shrink", ignore_errors=True)
+    return frozenset(culprits)

@@ -1,0 +1,112 @@
+"""Servers that go away and come back: no failed record, nothing lost, and the group stays as it was."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+
+from tests.e2e.clicks import TOPIC, assert_books, clicks
+from tests.e2e.conftest import PrivateStack
+from tests.e2e.harness import Running, Site, wait_until
+
+pytestmark = pytest.mark.e2e
+
+BOTH_PROTOCOLS = pytest.mark.parametrize("protocol", ["classic", "consumer"])
+MOVED = ("revoked", "lost ", "fenced", "gave up")
+
+
+@contextmanager
+def sending(site: Site, values: Sequence[bytes]) -> Iterator[None]:
+    """Send in portions of 500 while the block lasts, and all that is left at its end."""
+    portions = [values[start : start + 500] for start in range(0, len(values), 500)]
+    ending = threading.Event()
+
+    def send() -> None:
+        for portion in portions:
+            site.send(TOPIC, portion)
+            ending.wait(0.2)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        thread.join()
+
+
+def assert_never_moved(consumer: Running) -> None:
+    moved = [line for line in consumer.log.splitlines() if any(word in line for word in MOVED)]
+    assert moved == []
+    assert consumer.log.count("assigned ") == 1
+
+
+@BOTH_PROTOCOLS
+def test_a_stopped_database_costs_no_record_and_no_rebalance(
+    private_site: Site, private_stack: PrivateStack, protocol: str
+) -> None:
+    site, values = private_site, clicks(10_000, 51)
+    site.send(TOPIC, values[:1_000])
+    consumer = site.consumer("clicks", "--chunk-size", "100", KAFKA_GROUP_PROTOCOL=protocol)
+    site.settled(500)
+    members = site.members()
+    with sending(site, values[1_000:]):
+        with private_stack.without("postgres"):
+            consumer.says("(attempt 4)")
+        site.settled(1_500)
+    site.settled(10_000)
+
+    assert site.members() == members
+    assert "database is back" in consumer.log
+    assert consumer.drain().ok().counts[0] == 10_000
+    assert_never_moved(consumer)
+    assert_books(site, values)
+
+
+def test_a_stopped_broker_costs_no_record(private_site: Site, private_stack: PrivateStack) -> None:
+    site, values = private_site, clicks(10_000, 52)
+    site.send(TOPIC, values[:5_000])
+    consumer = site.consumer("clicks", "--chunk-size", "100")
+    site.settled(500)
+    with private_stack.without("kafka"):
+        consumer.says("broker: ")
+        site.settled(1_000)
+    site.send(TOPIC, values[5_000:])
+    site.settled(10_000)
+
+    assert consumer.drain().ok().counts[0] == 10_000
+    assert site.committed() == site.positions()
+    assert_books(site, values)
+
+
+def test_terminated_connections_are_replaced_and_what_they_were_writing_is_written_again(site: Site) -> None:
+    values = clicks(10_000, 53)
+    site.send(TOPIC, values)
+    consumer = site.consumer("clicks", "--until-end", "--chunk-size", "50")
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    for records in (500, 2_000, 4_000, 6_000):
+        site.settled(records)
+        wait_until(lambda: site.one(f"SELECT count(pg_terminate_backend(pid)) {others}"), "connections to end")
+    assert consumer.end().ok().counts[0] == 10_000
+    assert "database outage, holding" in consumer.log
+    assert_never_moved(consumer)
+    assert_books(site, values)
+
+
+def test_a_consumer_told_to_stop_during_an_outage_says_what_it_waits_for(
+    private_site: Site, private_stack: PrivateStack
+) -> None:
+    site, values = private_site, clicks(2_000, 54)
+    site.send(TOPIC, values)
+    consumer = site.consumer("clicks", "--chunk-size", "50")
+    site.settled(100)
+    with private_stack.without("postgres"):
+        consumer.says("database outage, holding")
+        consumer.send(15)
+        consumer.says("draining")
+    assert consumer.end().ok().counts == site.ledger()
+    site.consume("clicks").ok()
+    assert_books(site, values)
