@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
 
 import gevent
-from gevent import monkey
+from gevent import Timeout, monkey
 from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 from gevent.queue import Queue
@@ -28,6 +28,7 @@ __all__ = [
     "Queue",
     "Scope",
     "Stopped",
+    "Timeout",
     "end_thread",
     "for_each",
     "in_worker",

@@ -1,5 +1,6 @@
 """Settings, all of them from the environment or `.env` (see .env.example for the list)."""
 
+import warnings
 from pathlib import Path
 
 from devstack.addresses import local_addresses, local_secret, state_folder
@@ -110,6 +111,8 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 WHITENOISE_USE_FINDERS = True
+# Without `collectstatic` there is no folder of collected files, and none is needed: the finders serve them.
+warnings.filterwarnings("ignore", message="No directory at", category=UserWarning)
 
 # Behind TLS (HTTPS=on) cookies and redirects are strict; on loopback without TLS the admin would be out of reach.
 _https = env.bool("HTTPS", default=False)
@@ -124,4 +127,6 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)-7s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
+    # The pool tells of every attempt to connect; who waits for a connection says once why.
+    "loggers": {"psycopg.pool": {"level": "ERROR"}},
 }

@@ -1,25 +1,44 @@
-"""The partition ledger: how far each consumer group has come, to be looked at only."""
+"""The partition ledger: how far each consumer group has come, where it was moved, and which offsets held nothing."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from django.contrib import admin
+from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
 
-from consumers.models import PartitionLedger
+from consumers.models import OffsetGap, PartitionLedger, PositionMove
 
 if TYPE_CHECKING:
-    LedgerModelAdmin = admin.ModelAdmin[PartitionLedger]
+    AnyModelAdmin = admin.ModelAdmin[Model]
 else:
-    LedgerModelAdmin = admin.ModelAdmin
+    AnyModelAdmin = admin.ModelAdmin
+
+
+class LookOnlyAdmin(AnyModelAdmin):
+    """Pages that show what the engine keeps; nobody changes it by hand."""
+
+    list_filter = ("group", "topic")
+    search_fields = ("group", "topic")
+    list_per_page = 100
+    show_facets = admin.ShowFacets.NEVER
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
 
 
 @admin.register(PartitionLedger)
-class PartitionLedgerAdmin(LedgerModelAdmin):
+class PartitionLedgerAdmin(LookOnlyAdmin):
     """Read-only: the engine resumes from these rows, and one changed or deleted by hand loses or doubles records.
 
     One row per group and partition makes a small table, so the stock filters and counts will do.
@@ -35,13 +54,10 @@ class PartitionLedgerAdmin(LedgerModelAdmin):
         "duplicates",
         "skipped",
         "failed_records",
+        "missing",
         "epoch",
         "updated_at",
     )
-    list_filter = ("group", "topic")
-    search_fields = ("group", "topic")
-    list_per_page = 100
-    show_facets = admin.ShowFacets.NEVER
 
     @admin.display(description="failed", ordering="failed")
     def failed_records(self, row: PartitionLedger) -> str:
@@ -50,11 +66,16 @@ class PartitionLedgerAdmin(LedgerModelAdmin):
         address = reverse("admin:consumers_failedrecord_changelist")
         return format_html('<a href="{}?{}">{}</a>', address, urlencode({"topic": row.topic}), row.failed)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
 
-    def has_change_permission(self, request: HttpRequest, obj: PartitionLedger | None = None) -> bool:
-        return False
+@admin.register(PositionMove)
+class PositionMoveAdmin(LookOnlyAdmin):
+    """Who moved which group, when, and from where to where."""
 
-    def has_delete_permission(self, request: HttpRequest, obj: PartitionLedger | None = None) -> bool:
-        return False
+    list_display = ("moved_at", "moved_by", "group", "topic", "partition", "from_offset", "to_offset", "passed_over")
+
+
+@admin.register(OffsetGap)
+class OffsetGapAdmin(LookOnlyAdmin):
+    """Which offsets held no record when it was their turn; `manage.py reconcile` judges them."""
+
+    list_display = ("noticed_at", "group", "topic", "partition", "start", "end")

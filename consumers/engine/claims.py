@@ -81,7 +81,6 @@ class Claims:
         for source in sources:
             if source in known:
                 starts[source] = known[source]
-                self._notice_reset(source, known[source], committed.get(source))
             else:
                 starts[source] = self._first(source, watermarks.get(source, (0, 0)), committed.get(source))
         return starts
@@ -102,6 +101,15 @@ class Claims:
             )
             return low
         return min(max(committed.offset, low), high)
+
+    def notice_resets(self) -> None:
+        """Answer an attempt to move the group with another tool: a committed offset that is not ours, nor where the
+        ledger stands."""
+        sources = self._source.partitions()
+        known = self._holder.run(lambda: self._ledger.known(sources), f"the ledger of {len(sources)} partitions")
+        committed = self._source.committed(known) if known else {}
+        for source, line in known.items():
+            self._notice_reset(source, line, committed.get(source))
 
     def _notice_reset(self, source: TopicPartition, line: int, committed: Committed | None) -> None:
         if committed is not None and not committed.ours and committed.offset != line:

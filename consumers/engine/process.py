@@ -17,6 +17,7 @@ from consumers.core.source import RecordSource
 from consumers.database import forbid_queries_in_workers, release_connections
 from consumers.engine.runner import Runner, RunOptions
 from consumers.postgres.errors import describe
+from consumers.postgres.probe import probe
 from consumers.settings import EngineSettings
 
 logger = logging.getLogger(__name__)
@@ -61,7 +62,8 @@ class ConsumerProcess:
             self._scope.cancel()
 
     def _signalled(self) -> None:
-        if any([runner.stop() for runner in self.runners]):  # a list: each of them must be told
+        told = [runner.stop() for runner in self.runners]
+        if any(told):
             logger.info("draining: chunks in flight will settle; a second signal aborts")
             return
         self.aborted = True
@@ -75,6 +77,7 @@ def check_database(using: str) -> None:
         Misconfigured: it does not; the message says what to do.
     """
     try:
+        probe(using)
         executor = MigrationExecutor(connections[using])
         pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except Exception as error:

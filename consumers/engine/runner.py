@@ -97,6 +97,7 @@ class Runner:
                 for lane in self._lanes:
                     lane.start(scope)
                 self._source.open(self, scope.spawn)
+                self._claims.notice_resets()
                 self._goal.set()
                 while self._lifecycle.state is State.RUNNING and not self._goal.reached():
                     self._turn(scope)

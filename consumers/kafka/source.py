@@ -41,6 +41,7 @@ class KafkaSource:
             Misconfigured: a property has no meaning or an impossible value.
         """
         self._topics = list(topics)
+        self._servers = properties.get("bootstrap.servers")
         self._revoke_timeout = revoke_timeout
         self._notices: list[tuple[int, str]] = []
         self._assigned: dict[TopicPartition, int] = {}
@@ -59,7 +60,12 @@ class KafkaSource:
 
     def open(self, listener: RebalanceListener, spawn: Callable[..., object]) -> None:
         self._listener = listener
-        self.partitions()
+        try:
+            self.partitions()
+        except TransientError as error:
+            raise Misconfigured(
+                f"no broker answers at {self._servers}: {error}. Check KAFKA_BOOTSTRAP_SERVERS."
+            ) from error
         self._bridge = Bridge(self._answer)
         spawn(self._bridge.serve)
         self._thread.call(self._native_subscribe)

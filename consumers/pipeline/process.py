@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Model
 
-from consumers.concurrency import for_each, sleep
+from consumers.concurrency import Timeout, for_each, sleep
 from consumers.consumer import BatchConsumer
 from consumers.core.errors import FatalError, RecordError
 from consumers.core.outcomes import Failure, Outcomes
@@ -77,10 +77,10 @@ class Processor:
                 raise
             except RecordError as error:
                 return failure(record, error)
-            except Exception as error:
+            except (Exception, Timeout) as error:  # a greenlet's time-out is not an Exception
                 if is_outage(error):
                     raise
-                if not retry.is_transient(error):
+                if not (isinstance(error, Timeout) or retry.is_transient(error)):
                     return failure(record, error)
                 if attempt == retry.attempts:
                     return failure(record, error, "retries_exhausted")

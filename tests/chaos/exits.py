@@ -11,6 +11,8 @@ from tests.chaos.members import Member
 
 # A process that finds no database or broker when it starts says so and ends; its supervisor tries again.
 AT_START = ("the database does not answer", "reading the topics", "does not exist on the broker")
+# The broker has told the client that its membership is beyond repair; only a new process can join again.
+GAVE_UP = "the broker client cannot go on"
 ALLOWED = {
     "SIGKILL": {-signal.SIGKILL},
     "SIGTERM": {0, -signal.SIGTERM},  # the latter before the handler was there
@@ -48,7 +50,7 @@ def _verdict(member: Member, log: str, last: str, code: int) -> str:
         return f"left behind: {left}"
     if member.asked.startswith("killed") or code in ALLOWED.get(member.asked, {-signal.SIGKILL}):
         return ""
-    if any(text in last for text in AT_START):
+    if any(text in last for text in (*AT_START, GAVE_UP)):
         return ""
     if member.asked == "itself" and "database outage while reprocessing" in last:
         return ""

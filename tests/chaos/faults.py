@@ -13,9 +13,10 @@ import psycopg
 
 from tests.chaos.proxy import Mode, Proxy
 from tests.chaos.servers import ROLE
-from tests.chaos.victim import IN_REPROCESSING, POINTS
+from tests.chaos.victim import AFTER_A_CLAIM, AT_A_REVOKE, IN_REPROCESSING, POINTS
 
 if TYPE_CHECKING:
+    from tests.chaos.members import Member
     from tests.chaos.rounds import World
 
 SLOTS = 3
@@ -84,26 +85,31 @@ def join_and_leave(world: World, fault: Fault) -> None:
 def kill_at(point: str) -> Act:
     def act(world: World, fault: Fault) -> None:
         member = _target(world, fault)
+        if point == AFTER_A_CLAIM:  # a new process is sure to claim
+            member.ask(signal.SIGTERM, "SIGTERM")
+            member = _successor(world, fault, member)
         member.order(point, fault.passes)
-        if point == "at a revoke":
+        if point == AT_A_REVOKE:  # so that there is one
             world.members.want(EXTRA)
-        if not _wait(lambda: not member.is_alive) or not member.asked == "":
-            member.orders.unlink(missing_ok=True)
-            raise Missed(f"{point} was not reached")
-        member.asked = f"killed {point}"
+        try:
+            _await_death(member, point)
+        finally:
+            if point == AT_A_REVOKE:
+                world.members.dismiss(EXTRA)
 
     return act
 
 
 def kill_reprocessing(world: World, fault: Fault) -> None:
     """A campaign appears, and the run that would write its clicks is killed before COMMIT; the next one does it."""
-    world.add_campaign()
+    _insist(world.add_campaign)
     member = world.members.start(REPROCESSOR, "reprocess_failures", "--reason", "unknown_campaign")
     member.order(IN_REPROCESSING, 0)
-    if not _wait(lambda: not member.is_alive) or member.process.returncode != -signal.SIGKILL:
+    try:
+        _await_death(member, IN_REPROCESSING)
+    except Missed:
         member.ask(signal.SIGKILL, "SIGKILL")
-        raise Missed("reprocessing ended before the point")
-    member.asked = "killed in reprocessing"
+        raise
     world.members.start(REPROCESSOR, "reprocess_failures", "--reason", "unknown_campaign").asked = "itself"
 
 
@@ -159,7 +165,7 @@ def _for_a_while(world: World, fault: Fault, how: str, back: str) -> None:
 def _end_backends(world: World, which: str = "") -> None:
     _persist(
         world,
-        "SELECT count(pg_terminate_backend(pid)) FROM "  # noqa: S608
+        "SELECT count(pg_terminate_backend(pid)) FROM "
         f"(SELECT pid FROM pg_stat_activity WHERE usename = '{ROLE}' {which}) AS chosen",
     )
 
@@ -216,10 +222,29 @@ def half_close(which: str) -> Act:
 # ---- helpers --------------------------------------------------------------------------------------------------------
 
 
-def _target(world: World, fault: Fault) -> Any:
-    if not _wait(lambda: world.members.alive(fault.slot)):
-        raise Missed(f"slot {fault.slot} is empty")
-    return world.members.alive(fault.slot) or _target(world, fault)
+def _target(world: World, fault: Fault) -> Member:
+    """The process in the fault's slot: one that has not been told to end."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        member = world.members.alive(fault.slot)
+        if member is not None and not member.asked:
+            return member
+        time.sleep(0.02)
+    raise Missed(f"slot {fault.slot} is empty")
+
+
+def _successor(world: World, fault: Fault, member: Member) -> Member:
+    if not _wait(lambda: (world.members.alive(fault.slot) or member) is not member):
+        raise Missed(f"slot {fault.slot} was not left")
+    return _target(world, fault)
+
+
+def _await_death(member: Member, point: str) -> None:
+    """Wait until an order has been carried out."""
+    if not _wait(lambda: not member.is_alive) or member.asked or member.process.returncode != -signal.SIGKILL:
+        member.orders.unlink(missing_ok=True)
+        raise Missed(f"{point} was not reached")
+    member.asked = f"killed {point}"
 
 
 def _wait(condition: Callable[[], object]) -> bool:
@@ -232,11 +257,15 @@ def _wait(condition: Callable[[], object]) -> bool:
 
 
 def _persist(world: World, statement: str) -> None:
-    """Execute as soon as the server can be reached, whatever else goes on."""
+    _insist(lambda: world.servers.execute(statement, database=world.site.database))
+
+
+def _insist(action: Callable[[], object]) -> None:
+    """Do it as soon as the database can be reached, whatever else goes on."""
     deadline = time.monotonic() + 60
     while True:
         try:
-            world.servers.execute(statement, database=world.site.database)
+            action()
             return
         except psycopg.Error:
             if time.monotonic() > deadline:
@@ -254,6 +283,7 @@ def _alone(lock: Any) -> Any:
         lock.release()
 
 
+FROZEN, JOINED = "consumer: frozen past its session", "consumer: one joins and leaves"
 DATABASE, BROKER = "database_proxy", "broker_proxy"
 
 # By kind: how often it is drawn, relative to the others, and what it does.
@@ -261,8 +291,8 @@ KINDS: dict[str, tuple[float, Act]] = {
     "consumer: kill -9": (12, kill),
     "consumer: SIGTERM": (6, terminate),
     "consumer: SIGTERM twice": (2, abort),
-    "consumer: frozen past its session": (4, freeze),
-    "consumer: one joins and leaves": (3, join_and_leave),
+    FROZEN: (4, freeze),
+    JOINED: (3, join_and_leave),
     **{f"consumer: killed {point}": (3, kill_at(point)) for point in POINTS},
     "reprocessing: killed before COMMIT": (2, kill_reprocessing),
     "database: stopped fast": (2, stop_postgres(signal.SIGINT)),

@@ -38,7 +38,8 @@ class Member:
         return self.process.poll() is None
 
     def ask(self, number: int, how: str) -> None:
-        if self.is_alive:
+        """Send a signal; a SIGTERM once only, since a second one means something else."""
+        if self.is_alive and not (how == "SIGTERM" and self.asked):
             self.asked = self.asked or how
             self.process.send_signal(number)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 
+from tests.chaos.faults import FROZEN, JOINED
 from tests.chaos.members import Member
 from tests.chaos.nemesis import Happened
 
@@ -15,24 +15,30 @@ _SETTLED = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(\d{3}) INFO .* settle
 
 
 class Settlements:
-    """When which slot settled a chunk."""
+    """When which process settled a chunk."""
 
     def __init__(self, members: Iterable[Member]) -> None:
-        self._by_slot: defaultdict[int | None, list[float]] = defaultdict(list)
-        for member in members:
-            for moment in _moments(member):
-                self._by_slot[member.slot].append(moment)
-                self._by_slot[None].append(moment)
-        for moments in self._by_slot.values():
-            moments.sort()
+        self._moments = [(member, sorted(_moments(member))) for member in members]
 
     def recovery(self, happened: Happened) -> float | None:
-        """Seconds from a fault's beginning to the first chunk settled after its end: by the process in its slot for
-        a fault of a consumer, by any for one of a server. None if there was no more."""
-        slot = happened.fault.slot if happened.fault.kind.startswith("consumer") else None
-        moments = self._by_slot[slot]
-        index = bisect_right(moments, happened.ended)
-        return round(moments[index] - happened.began, 3) if index < len(moments) else None
+        """Seconds from a fault's beginning to the first chunk settled after its end. It counts who settled it: after
+        the death of a process its successor, after a freeze the one that was frozen, after a fault of a server any.
+        None if there was no such chunk any more."""
+        found = [
+            moments[index]
+            for member, moments in self._moments
+            if _counts(member, happened) and (index := bisect_right(moments, happened.ended)) < len(moments)
+        ]
+        return round(min(found) - happened.began, 3) if found else None
+
+
+def _counts(member: Member, happened: Happened) -> bool:
+    kind = happened.fault.kind
+    if kind == FROZEN:
+        return member.slot == happened.fault.slot
+    if kind.startswith("consumer") and kind != JOINED:
+        return member.slot == happened.fault.slot and member.started > happened.began
+    return True
 
 
 def _moments(member: Member) -> Iterable[float]:

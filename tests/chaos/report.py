@@ -9,6 +9,7 @@ from dataclasses import asdict
 from statistics import median
 from typing import Any
 
+from tests.chaos.exits import GAVE_UP, Exit
 from tests.chaos.nemesis import Happened
 from tests.chaos.rounds import Result
 
@@ -23,11 +24,15 @@ def as_dict(seed: int, results: Sequence[Result], scenarios: dict[str, list[str]
         "rounds failed": [each.plan.number for each in results if each.wrong],
         "seconds": round(sum(each.seconds for each in results)),
         "records": dict(sum((each.records for each in results), Counter())),
-        "processes": dict(Counter(exit_.asked or "ended at start" for each in results for exit_ in each.exits)),
+        "processes": dict(Counter(_how(exit_) for each in results for exit_ in each.exits)),
         "kinds": _kinds(results),
         "scenarios": scenarios,
         "wrong": {str(each.plan.number): each.wrong for each in results if each.wrong},
     }
+
+
+def _how(ended: Exit) -> str:
+    return ended.asked or ("the client gave up" if GAVE_UP in ended.last else "no server at its start")
 
 
 def _kinds(results: Sequence[Result]) -> dict[str, dict[str, Any]]:

@@ -46,7 +46,7 @@ _PREPARE = f"""
     CREATE TRIGGER chaos BEFORE INSERT ON payments_payment FOR EACH STATEMENT EXECUTE FUNCTION chaos_write();
     GRANT ALL ON ALL TABLES IN SCHEMA public TO {ROLE};
     GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {ROLE};
-"""  # noqa: S608
+"""
 
 # Dead members and a dead broker are noticed in seconds, in both group protocols: more faults in an hour.
 _BROKER_SETTINGS = f"""

@@ -16,14 +16,16 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+AFTER_A_CLAIM = "after a claim"
+AT_A_REVOKE = "at a revoke"
 POINTS = (
     "with the ledger locked",
     "in isolation",
     "before COMMIT",
     "after COMMIT",
     "before the commit to the broker",
-    "after a claim",
-    "at a revoke",
+    AFTER_A_CLAIM,
+    AT_A_REVOKE,
 )
 IN_REPROCESSING = "in reprocessing"
 
@@ -73,8 +75,8 @@ def arm(orders: Orders) -> None:
     after(LedgerProgress, "finish", "before COMMIT")
     after(Flow, "settle", "after COMMIT")
     before(KafkaSource, "commit", "before the commit to the broker")
-    after(Ledger, "claim", "after a claim")
-    before(Runner, "revoked", "at a revoke")
+    after(Ledger, "claim", AFTER_A_CLAIM)
+    before(Runner, "revoked", AT_A_REVOKE)
     after(_FailedRecordProgress, "finish", IN_REPROCESSING)
 
 

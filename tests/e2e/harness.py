@@ -214,10 +214,8 @@ class Site:
     def ledger(self, group: str = "") -> tuple[int, ...]:
         """The sums of the group's counts, in the order of COUNTS."""
         sums = ", ".join(f"coalesce(sum({name}), 0)::int" for name in COUNTS)
-        [row] = self.query(
-            f'SELECT {sums} FROM consumers_partitionledger WHERE "group" = %s',
-            group or self.group,  # noqa: S608
-        )
+        statement = f'SELECT {sums} FROM consumers_partitionledger WHERE "group" = %s'
+        [row] = self.query(statement, group or self.group)
         return row
 
     def positions(self) -> dict[int, int]:

@@ -39,7 +39,7 @@ def test_each_balance_of_the_sample_equals_the_sum_of_its_payments_also_after_ki
     site.send(TOPIC, values)
     rng = random.Random(31)
     for records in sorted(rng.randrange(len(values) * 9 // 10) for _ in range(5)):
-        consumer = site.consumer("payments", "--until-end", "--chunk-size", "100", **STATIC)
+        consumer = site.consumer("payments", "--until-end", "--chunk-size", "250", **STATIC)
         site.settled(max(records, 1 + site.ledger()[0]))
         consumer.kill()
     site.consume("payments", **STATIC).ok()

@@ -7,7 +7,10 @@ import pytest
 from consumers.concurrency import Event, sleep
 from consumers.core.errors import Misconfigured
 from consumers.core.policies import BatchPolicy
+from consumers.core.records import Record
+from consumers.core.source import Fetched, Polled
 from consumers.engine.runner import RunOptions
+from consumers.testing import MemoryLog, MemorySource
 from tests.integration.engine import P0, P1, SMALL, Harness, consume, counts, ledger, log_of, run_consumer, wait_until
 from tests.makers import order
 from tests.orders import TOPIC, Order, OrderConsumer, OrderEvent
@@ -38,7 +41,7 @@ def gate() -> Event:
     return Gated.gate
 
 
-def log_with(count: int, partitions: int = 1) -> object:
+def log_with(count: int, partitions: int = 1) -> MemoryLog:
     log = log_of(partitions=partitions)
     for number in range(count):
         log.append(TOPIC, order(), partition=number % partitions)
@@ -240,6 +243,29 @@ def test_a_revoke_during_the_claim_leaves_the_partition_to_the_next_member() -> 
         harness.source.assign(P0)
         wait_until(lambda: harness.settled() == 4)
     assert harness.counts() == {"written": 4}
+
+
+class Repeating(MemorySource):
+    """Hands out each record twice, and with them what is left of an earlier position."""
+
+    def poll(self, max_records: int, max_bytes: int, timeout: float) -> Polled:
+        polled = super().poll(max_records, max_bytes, timeout)
+        for source, generation, records in list(polled.fetched):
+            stale = Record(source, records[-1].offset + 1, order("stale"))
+            polled.fetched += [Fetched(source, generation, records), Fetched(source, generation - 1, [stale])]
+        for source, (generation, end) in polled.ends.items():
+            polled.ends[source] = (generation - 1, end + 100)
+        return polled
+
+
+def test_records_that_were_taken_in_before_and_leftovers_of_an_earlier_position_are_dropped() -> None:
+    harness = Harness(Small, log_with(9))
+    harness.source.__class__ = Repeating
+    with harness.running():
+        wait_until(lambda: harness.settled() >= 9)
+    assert harness.counts() == {"written": 9}
+    assert ledger() == {"next_offset": 9, "received": 9, "written": 9}
+    assert not Order.objects.filter(number="stale").exists()
 
 
 # ---- bounds ---------------------------------------------------------------------------------------------------------

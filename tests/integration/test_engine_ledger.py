@@ -119,6 +119,22 @@ def test_an_offset_moved_by_another_tool_is_answered_and_not_followed(caplog: py
     assert "offsets of group orders were moved by another tool: orders[0] to 0. The ledger stands at 2" in caplog.text
 
 
+def test_an_offset_moved_by_another_tool_is_answered_even_if_there_is_nothing_to_consume(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    log = log_of(order(), order())
+    run_consumer(OrderConsumer, log)
+    log.committed["orders", P0] = (0, "")
+    assert counts(run_consumer(OrderConsumer, log)) == {}
+    assert "to move the group use manage.py seek" in caplog.text
+
+
+def test_a_database_that_never_had_the_records_gets_them_whatever_the_broker_remembers() -> None:
+    log = log_of(order(), order())
+    log.committed["orders", P0] = (2, "ours")
+    assert counts(run_consumer(OrderConsumer, log)) == {"written": 2}
+
+
 def test_the_brokers_copy_of_the_progress_is_committed_as_ours() -> None:
     log = log_of(order(), order())
     run_consumer(OrderConsumer, log)

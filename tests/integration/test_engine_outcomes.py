@@ -11,7 +11,7 @@ from django.db import connection
 from ads.consumers import ClickConsumer
 from ads.models import Click
 from consumers.api import FatalError, RecordError, RetryPolicy, TransientError, reject
-from consumers.concurrency import sleep
+from consumers.concurrency import Timeout, sleep
 from consumers.database import forbid_queries_in_workers
 from consumers.models import FailedRecord
 from payments.consumers import PaymentConsumer
@@ -201,8 +201,10 @@ def test_passing_trouble_is_tried_again_in_place() -> None:
     assert Passing.calls == 3
 
 
-@pytest.mark.parametrize("error", [TransientError("503"), TimeoutError("slow"), ConnectionResetError("gone")])
-def test_trouble_that_does_not_pass_fails_the_record_when_the_retries_are_used_up(error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error", [TransientError("503"), TimeoutError("slow"), ConnectionResetError("gone"), Timeout(1)]
+)
+def test_trouble_that_does_not_pass_fails_the_record_when_the_retries_are_used_up(error: BaseException) -> None:
     class Down(OrderConsumer):
         retry = RetryPolicy(attempts=4, backoff=AT_ONCE)
         calls = 0

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser, SystemCheckError
 
 from consumers import registry
 from consumers.concurrency import is_patched
@@ -45,6 +45,14 @@ class Command(BaseCommand):
         parser.add_argument("--chunk-size", type=positive, default=0, metavar="N", help="records in one transaction")
         parser.add_argument("--concurrency", type=positive, default=0, metavar="N", help="workers of process()")
         parser.add_argument("--json", action="store_true", help="print a summary as JSON on stdout at exit")
+
+    def check(self, *args: Any, **kwargs: Any) -> None:
+        """As Django's; what the system checks find is a wrong configuration, and the exit code says so."""
+        try:
+            super().check(*args, **kwargs)
+        except SystemCheckError as error:
+            error.returncode = 2
+            raise
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
