@@ -19,7 +19,7 @@ from django.utils import timezone
 from consumers import registry
 from consumers.concurrency import Permits, end_thread
 from consumers.core.chunks import Chunk
-from consumers.core.errors import ConsumerError, Misconfigured, TransientError
+from consumers.core.errors import ConsumerError, Misconfigured, TooLarge, TransientError
 from consumers.core.flood import FloodGuard, FloodPolicy
 from consumers.core.outcomes import Outcomes
 from consumers.core.records import Record
@@ -51,7 +51,7 @@ class Selection:
     limit: int | None = None
 
     def queryset(self, using: str) -> models.QuerySet[FailedRecord]:
-        """The pending records that match, without regard to `limit`."""
+        """The pending records that match, without regard to `limit`; not those of which only the head was kept."""
         conditions = {
             "id__in": self.ids,
             "consumer": self.consumer,
@@ -62,7 +62,8 @@ class Selection:
             "last_failed_at__lt": self.until,
         }
         given = {name: value for name, value in conditions.items() if value is not None}
-        return FailedRecord.objects.using(using).filter(status=FailedRecord.Status.PENDING, **given)
+        whole = FailedRecord.objects.using(using).exclude(reason=TooLarge.REASON)
+        return whole.filter(status=FailedRecord.Status.PENDING, **given)
 
 
 @dataclass

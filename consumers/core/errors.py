@@ -27,6 +27,21 @@ class RecordError(ConsumerError):
         self.facts = facts
 
 
+class TooLarge(RecordError):
+    """The record's value is larger than its consumer takes."""
+
+    REASON = "too_large"
+    HEAD = 64 * 1024
+    """Bytes that are kept of it."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            self.REASON,
+            f"the value has {size:,} bytes, more than BatchPolicy.record_bytes = {limit:,}; its first {self.HEAD:,} are "
+            "kept. To take it after all, raise the limit and read it again with manage.py seek",
+        )
+
+
 class TransientError(ConsumerError):
     """Passing trouble, such as a time-out: the same record may well succeed later."""
 

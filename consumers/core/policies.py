@@ -22,9 +22,11 @@ class BatchPolicy:
     """A chunk, the unit of one transaction, holds at most this many records."""
     chunk_bytes: int = 4 * 1024 * 1024
     """A chunk holds at most this many bytes of payload; a single larger record is a chunk of its own."""
+    record_bytes: int = 32 * 1024 * 1024
+    """A record with a larger value fails as `too_large`, and only its head is kept."""
 
     def __post_init__(self) -> None:
-        for name in ("max_records", "max_bytes", "chunk_records", "chunk_bytes"):
+        for name in ("max_records", "max_bytes", "chunk_records", "chunk_bytes", "record_bytes"):
             if getattr(self, name) < 1:
                 raise Misconfigured(f"BatchPolicy.{name} must be at least 1, not {getattr(self, name)}")
         if self.max_wait < 0:

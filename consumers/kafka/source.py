@@ -16,10 +16,11 @@ from confluent_kafka import TopicPartition as ClientPartition
 
 from consumers.concurrency import Bridge, NativeThread, native_sleep
 from consumers.core.errors import FatalError, Misconfigured, TransientError
-from consumers.core.records import Record, TopicPartition
-from consumers.core.source import Committed, Fetched, Offsets, Polled, RebalanceListener
+from consumers.core.records import TopicPartition
+from consumers.core.source import Committed, Offsets, Polled, RebalanceListener
 from consumers.kafka.errors import translate, translated
 from consumers.kafka.quiet import QuietLogger
+from consumers.kafka.records import Grouping, record_of
 
 _OUR_COMMIT = "consumers/1"
 """Marks our commits in their metadata, which other tools leave empty."""
@@ -129,7 +130,7 @@ class KafkaSource:
         )
 
     def _native_poll(self, max_records: int, max_bytes: int, timeout: float) -> Polled:
-        polled, fetched = Polled(), _Grouping(self._assigned)
+        polled, fetched = Polled(), Grouping(self._assigned)
         deadline = monotonic() + timeout
         while True:
             left = min(max_records - fetched.count, int((max_bytes - fetched.size) / self._average) + 1)
@@ -154,10 +155,10 @@ class KafkaSource:
             return []
         return messages
 
-    def _native_sort(self, message: Any, fetched: _Grouping, polled: Polled) -> None:
+    def _native_sort(self, message: Any, fetched: Grouping, polled: Polled) -> None:
         error = message.error()
         if error is None:
-            fetched.add(_record(message))
+            fetched.add(record_of(message))
         elif error.code() == KafkaError._PARTITION_EOF:
             source = TopicPartition(message.topic(), message.partition())
             if source in self._assigned:
@@ -262,51 +263,6 @@ class KafkaSource:
     def _forget(self, partitions: list[ClientPartition]) -> None:
         for each in partitions:
             self._assigned.pop(TopicPartition(each.topic, each.partition), None)
-
-
-class _Grouping:
-    """Records of one poll by partition, with the generation they were consumed under."""
-
-    def __init__(self, generations: dict[TopicPartition, int]) -> None:
-        self._generations = generations
-        self._records: dict[tuple[TopicPartition, int], list[Record]] = {}
-        self.count = 0
-        self.size = 0
-
-    def add(self, record: Record) -> None:
-        generation = self._generations.get(record.source)
-        if generation is not None:
-            self._records.setdefault((record.source, generation), []).append(record)
-            self.count += 1
-            self.size += record.size
-
-    def result(self, current: dict[TopicPartition, int]) -> list[Fetched]:
-        """What is still assigned as it was when it was consumed."""
-        return [
-            Fetched(source, generation, records)
-            for (source, generation), records in self._records.items()
-            if current.get(source) == generation
-        ]
-
-    def trigger(self, max_records: int, max_bytes: int, at_end: bool) -> str:
-        if self.count >= max_records:
-            return "size"
-        if self.size >= max_bytes:
-            return "bytes"
-        return "end" if at_end else "time"
-
-
-def _record(message: Any) -> Record:
-    kind, stamp = message.timestamp()
-    headers = message.headers()
-    return Record(
-        source=TopicPartition(message.topic(), message.partition()),
-        offset=message.offset(),
-        value=message.value(),
-        key=message.key(),
-        headers=tuple(headers) if headers else (),
-        timestamp=stamp if kind else None,
-    )
 
 
 def _plain(sources: Collection[TopicPartition]) -> list[ClientPartition]:

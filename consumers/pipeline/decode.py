@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from consumers.core.errors import RecordError
+from consumers.core.errors import RecordError, TooLarge
 from consumers.core.outcomes import Outcomes
 from consumers.core.records import Record
 from consumers.pipeline.failures import failure
@@ -18,8 +18,10 @@ Decoded = list[tuple[Record, Any]]
 class EventDecoder:
     """Decodes and validates JSON into one event type."""
 
-    def __init__(self, event: type[Any]) -> None:
+    def __init__(self, event: type[Any], limit: int) -> None:
+        """`limit` is the most bytes that a value may have."""
         self._decode = msgspec.json.Decoder(event).decode
+        self._limit = limit
 
     def decode(self, records: Sequence[Record], outcomes: Outcomes) -> Decoded:
         """The records that are events, with them; the others' outcomes are noted."""
@@ -35,6 +37,8 @@ class EventDecoder:
         return decoded
 
     def _event(self, value: bytes) -> Any:
+        if len(value) > self._limit:
+            raise TooLarge(len(value), self._limit)
         try:
             event = self._decode(value)
         except msgspec.ValidationError as error:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from django.utils import timezone
 
-from consumers.core.errors import RecordError
+from consumers.core.errors import RecordError, TooLarge
 from consumers.core.fingerprint import fingerprint
 from consumers.core.outcomes import Failure
 from consumers.core.records import Record
@@ -97,13 +97,18 @@ def _row(each: Failure, consumer: str, group: str, attempts: dict[Record, int], 
         offset=record.offset,
         timestamp=None if stamp is None else _moment(stamp),
         key=record.key,
-        value=record.value,
+        value=_kept(each),
         headers=pack_headers(record.headers),
         attempts=attempts.get(record, 0) + 1,
         first_failed_at=now,
         last_failed_at=now,
         **{name: getattr(each, name) for name in _VERDICT[:-1]},
     )
+
+
+def _kept(each: Failure) -> bytes | None:
+    value = each.record.value
+    return value[: TooLarge.HEAD] if value and each.reason == TooLarge.REASON else value
 
 
 def _earlier_attempts(failures: Sequence[Failure], group: str, using: str) -> dict[Record, int]:

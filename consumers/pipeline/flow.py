@@ -68,7 +68,7 @@ class Flow:
         self._consumer = consumer
         self._using = using
         self._guard = guard
-        self._decoder = EventDecoder(consumer.event)
+        self._decoder = EventDecoder(consumer.event, consumer.batch.record_bytes)
         self._processor = Processor(consumer, concurrency or consumer.max_concurrency)
         self._writer = Writer(consumer, using)
         self._begin = (

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from tests.chaos.members import Member
 
 # A process that finds no database or broker when it starts says so and ends; its supervisor tries again.
-AT_START = ("the database does not answer", "reading the topics", "does not exist on the broker")
+AT_START = (
+    "the database does not answer",
+    "no broker answers at",
+    "reading the topics",
+    "reading the group's committed offsets",
+    "does not exist on the broker",
+)
 # The broker has told the client that its membership is beyond repair; only a new process can join again.
 GAVE_UP = "the broker client cannot go on"
 ALLOWED = {

@@ -10,10 +10,11 @@ from django.db import connection
 
 from ads.consumers import ClickConsumer
 from ads.models import Click
-from consumers.api import FatalError, RecordError, RetryPolicy, TransientError, reject
+from consumers.api import BatchPolicy, FatalError, RecordError, RetryPolicy, TransientError, reject
 from consumers.concurrency import Timeout, sleep
 from consumers.database import forbid_queries_in_workers
 from consumers.models import FailedRecord
+from consumers.reprocess import Selection
 from payments.consumers import PaymentConsumer
 from payments.models import Payment
 from tests.integration.engine import AT_ONCE, QUICK_RETRY, consume, counts, failures, ledger, log_of, run_consumer
@@ -400,3 +401,16 @@ def test_foreign_keys_are_checked_inside_the_savepoint_of_the_record(campaign: A
     assert counts(consume(Careless, *values)) == {"written": 2, "failed": 1}
     assert failures("offset", "reason") == [(1, "constraint")]
     assert connection.in_atomic_block
+
+
+def test_a_record_over_the_limit_fails_with_its_head_kept_and_waits_to_be_read_again() -> None:
+    class Small(OrderConsumer):
+        batch = BatchPolicy(record_bytes=100_000)
+
+    value = b'"' + b"x" * 200_000 + b'"'
+    assert counts(consume(Small, value, order())) == {"written": 1, "failed": 1}
+    [(reason, message, kept)] = failures("reason", "message", "value")
+    assert reason == "too_large"
+    assert "200,002 bytes" in message
+    assert bytes(kept) == value[: 64 * 1024]
+    assert not Selection().queryset("default").exists()

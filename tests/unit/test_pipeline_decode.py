@@ -30,7 +30,7 @@ class Event(msgspec.Struct):
 def decode(*values: bytes | None) -> tuple[list[Any], Outcomes]:
     outcomes = Outcomes()
     records = [Record(TopicPartition("t", 0), offset, value) for offset, value in enumerate(values)]
-    decoded = EventDecoder(Event).decode(records, outcomes)
+    decoded = EventDecoder(Event, 2**30).decode(records, outcomes)
     return [event for _, event in decoded], outcomes
 
 
