@@ -6,14 +6,18 @@ of C libraries that would otherwise stop every greenlet, and `Bridge` lets such 
 
 from __future__ import annotations
 
+import faulthandler
+import os
 import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from time import monotonic
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
 
 import gevent
+import gevent.util
 from gevent import Timeout, monkey
 from gevent.event import Event
 from gevent.lock import BoundedSemaphore
@@ -22,6 +26,7 @@ from gevent.threadpool import ThreadPool
 
 __all__ = [
     "Bridge",
+    "Deadline",
     "Event",
     "NativeThread",
     "Permits",
@@ -29,6 +34,8 @@ __all__ = [
     "Scope",
     "Stopped",
     "Timeout",
+    "TooSlow",
+    "Watchdog",
     "end_thread",
     "for_each",
     "in_worker",
@@ -37,6 +44,7 @@ __all__ = [
     "on_signals",
     "patch_for_command",
     "sleep",
+    "stacks",
 ]
 
 T = TypeVar("T")
@@ -168,6 +176,84 @@ def for_each(task: Callable[[T], R], items: Iterable[T], limit: int) -> list[R]:
         for _ in range(limit):
             scope.spawn(work)
     return list(results)
+
+
+class TooSlow(BaseException):
+    """Thrown into a call that has had its time. Not an `Exception`: the call's own handlers should not swallow it."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"did not return within {seconds:g} s")
+
+
+class Deadline:
+    """Bounds how long calls may take, with one timer for all of them; only calls that wait can be interrupted."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._running: dict[gevent.Greenlet, float] = {}
+
+    def call(self, function: Callable[..., R], *args: Any) -> R:
+        """The function's result.
+
+        Raises:
+            TooSlow: it did not return in time.
+        """
+        me = gevent.getcurrent()
+        self._running[me] = monotonic()
+        try:
+            return function(*args)
+        finally:
+            del self._running[me]
+
+    def watch(self) -> None:
+        """Interrupt calls whose time is up, until killed; run it in a scope."""
+        while True:
+            sleep(self._seconds / 4)
+            overdue = monotonic() - self._seconds
+            for caller, started in list(self._running.items()):
+                if started < overdue:
+                    gevent.get_hub().loop.run_callback(self._interrupt, caller, started)
+
+    def _interrupt(self, caller: gevent.Greenlet, started: float) -> None:
+        if self._running.get(caller) == started:
+            caller.throw(TooSlow(self._seconds))
+
+
+class Watchdog:
+    """A thread outside the greenlets that ends the process when one of them has kept all others from running for too
+    long: better restarted by its supervisor than silent while its partitions wait."""
+
+    def __init__(self, seconds: int) -> None:
+        self._seconds = seconds
+        self._beats = 0
+        self._is_over = False
+
+    def beat(self) -> None:
+        """Show every second that greenlets run, until killed; run it in a scope."""
+        monkey.get_original("_thread", "start_new_thread")(self._watch, ())
+        try:
+            while True:
+                self._beats += 1
+                sleep(0.5)
+        finally:
+            self._is_over = True
+
+    def _watch(self) -> None:
+        """Counts seconds without a beat itself: after a freeze of the whole process a clock would accuse wrongly."""
+        seen, missed = -1, 0
+        while not self._is_over:
+            native_sleep(1)
+            missed = missed + 1 if self._beats == seen else 0
+            seen = self._beats
+            if missed >= self._seconds:
+                os.write(2, f"no greenlet has run for {missed} s: the process ends, here is what it did\n".encode())
+                faulthandler.dump_traceback(all_threads=True)
+                os._exit(1)
+
+
+def stacks() -> str:
+    """The stack traces of all greenlets and threads, for a log."""
+    return "\n".join(gevent.util.format_run_info())
 
 
 def _mark_worker() -> None:

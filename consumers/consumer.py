@@ -36,6 +36,9 @@ class BatchConsumer(Generic[Event, Row]):
     """With "compare", the fields that must agree; by default those that the event and the model both name."""
     max_concurrency: ClassVar[int] = 16
     """Calls of `process` that may wait on I/O at once, per chunk."""
+    handler_timeout: ClassVar[float] = 60.0
+    """Seconds that one call of `process` may take before the record fails as `handler_timeout`; 0 means any time. A
+    call that computes without ever waiting cannot be interrupted."""
     batch: ClassVar[BatchPolicy] = BatchPolicy()
     retry: ClassVar[RetryPolicy] = RetryPolicy()
     redact: ClassVar[Sequence[str]] = ()

@@ -39,6 +39,9 @@ class EngineSettings:
     """How long a rebalance waits for chunks in flight before their partitions are given up."""
     drain_timeout: float = 60.0
     """How long a stop waits for chunks in flight."""
+    stuck_timeout: float = 300.0
+    """A chunk in flight for longer, without an outage that explains it, stops the process with its stack traces in the
+    log; 0 means never."""
     transaction_idle_timeout: float = 30.0
     """The server ends a chunk's transaction that has been idle this long: a frozen process must not hold its locks."""
 

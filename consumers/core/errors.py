@@ -37,8 +37,8 @@ class TooLarge(RecordError):
     def __init__(self, size: int, limit: int) -> None:
         super().__init__(
             self.REASON,
-            f"the value has {size:,} bytes, more than BatchPolicy.record_bytes = {limit:,}; its first {self.HEAD:,} are "
-            "kept. To take it after all, raise the limit and read it again with manage.py seek",
+            f"the value has {size:,} bytes, more than BatchPolicy.record_bytes = {limit:,}; its first {self.HEAD:,} "
+            "are kept. To take it after all, raise the limit and read it again with manage.py seek",
         )
 
 
@@ -60,6 +60,14 @@ class Flood(FatalError):
 
 class Misconfigured(FatalError):
     """The configuration cannot work."""
+
+
+class Stuck(FatalError):
+    """A chunk makes no progress, and no outage explains it."""
+
+
+class LogMadeAnew(FatalError):
+    """The log ends before the ledger's position: its topic was deleted and made again, or has lost its end."""
 
 
 class FencedEverywhere(FatalError):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from time import monotonic
 from typing import TypeVar
 
 from consumers.concurrency import sleep
-from consumers.core.errors import TransientError
+from consumers.core.errors import LogMadeAnew, TransientError
 from consumers.core.policies import Backoff
 from consumers.core.records import TopicPartition
 from consumers.core.source import Committed, Offsets, RecordSource
@@ -19,6 +19,8 @@ from consumers.ledger import Ledger
 logger = logging.getLogger(__name__)
 
 R = TypeVar("R")
+
+_LOOKS_AT_THE_END = 5
 
 
 class Claims:
@@ -77,6 +79,8 @@ class Claims:
         )
         committed = self._persist(lambda: self._source.committed(sources))
         watermarks = self._persist(lambda: self._source.watermarks(sources))
+        if known:
+            self.confirm(known, watermarks)
         starts = {}
         for source in sources:
             if source in known:
@@ -84,6 +88,27 @@ class Claims:
             else:
                 starts[source] = self._first(source, watermarks.get(source, (0, 0)), committed.get(source))
         return starts
+
+    def confirm(self, positions: Offsets, watermarks: Mapping[TopicPartition, tuple[int, int]] | None = None) -> None:
+        """Make sure that the log reaches to these positions. To read on behind the end of a log that was made anew
+        would pass over its first records without a word.
+
+        Raises:
+            LogMadeAnew: it does not, nor some seconds later (a broker that comes back may know its end a moment late).
+        """
+        for attempt in range(1, _LOOKS_AT_THE_END + 1):
+            ends = watermarks or self._persist(lambda: self._source.watermarks(positions))
+            short = [source for source in positions if source in ends and ends[source][1] < positions[source]]
+            if not short:
+                return
+            watermarks = None
+            sleep(self._backoff.delay(attempt))
+        source = short[0]
+        raise LogMadeAnew(
+            f"group {self._ledger.group} stands at {positions[source]} of {source}, but the log ends at "
+            f"{ends[source][1]}: the topic was made anew, or lost its end. To read what it holds now: manage.py seek "
+            f"--group {self._ledger.group} --topic {source.topic} --to-beginning"
+        )
 
     def _first(self, source: TopicPartition, watermarks: tuple[int, int], committed: Committed | None) -> int:
         """Where to begin a partition that the ledger does not know. A commit of our own means that another database
@@ -104,9 +129,15 @@ class Claims:
 
     def notice_resets(self) -> None:
         """Answer an attempt to move the group with another tool: a committed offset that is not ours, nor where the
-        ledger stands."""
+        ledger stands. Before that, make sure that the log is the one that the ledger speaks of.
+
+        Raises:
+            LogMadeAnew: it is not.
+        """
         sources = self._source.partitions()
         known = self._holder.run(lambda: self._ledger.known(sources), f"the ledger of {len(sources)} partitions")
+        if known:
+            self.confirm(known)
         committed = self._source.committed(known) if known else {}
         for source, line in known.items():
             self._notice_reset(source, line, committed.get(source))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from time import monotonic
 from typing import TypeVar
 
 from consumers.concurrency import Permits, sleep
@@ -28,6 +29,8 @@ class Holder:
         self._backoff = backoff or Backoff(first=0.2, cap=5.0)
         self.holding: dict[str, str] = {}
         """What is held at the moment, and why."""
+        self.held_at = 0.0
+        """When an outage last held something, in monotonic seconds."""
 
     def run(self, work: Callable[[], R], what: str, wanted: Callable[[], bool] = lambda: True) -> R:
         """The result of `work`, which is repeated, with growing pauses, for as long as the database has an outage.
@@ -58,6 +61,7 @@ class Holder:
     def _note(self, what: str, error: BaseException, attempt: int) -> None:
         reason = describe(error)
         self.holding[what] = reason
+        self.held_at = monotonic()
         if attempt & (attempt - 1) == 0:  # 1, 2, 4, 8 ..: an outage is said, not sung
             logger.warning("database outage, holding %s (attempt %d): %s", what, attempt, reason)
 

@@ -51,6 +51,7 @@ class Lane:
         self._on_fenced = on_fenced
         self._backlog = Backlog()
         self._in_flight: list[Chunk] = []
+        self._moved_at = monotonic()
         self._arrived = Event()
         self._moved = Event()
         self._handover: Queue[Prepared] = Queue(1)
@@ -98,6 +99,10 @@ class Lane:
             self._moved.clear()
             self._moved.wait(min(left, 0.5))
 
+    def stands_still(self) -> float:
+        """For how many seconds a chunk has been in flight without anything moving."""
+        return monotonic() - self._moved_at if self._in_flight else 0.0
+
     def doing(self) -> str:
         """What is in flight, for whoever waits for it."""
         return "; ".join(map(str, self._in_flight)) or "nothing"
@@ -114,6 +119,8 @@ class Lane:
                 self._arrived.clear()
                 self._arrived.wait()
                 continue
+            if not self._in_flight:
+                self._moved_at = monotonic()
             self._in_flight.append(chunk)
             self._moved.set()
             prepared = self._held(f"preparing {chunk}", chunk, partial(self._flow.prepare, chunk))
@@ -166,4 +173,5 @@ class Lane:
 
     def _done(self, chunk: Chunk) -> None:
         self._in_flight.remove(chunk)
+        self._moved_at = monotonic()
         self._moved.set()

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 
-from consumers.concurrency import Permits, Scope, on_signals
+from consumers.concurrency import Permits, Scope, Watchdog, on_signals
 from consumers.consumer import BatchConsumer
 from consumers.core.errors import Misconfigured
 from consumers.core.source import RecordSource
@@ -54,6 +54,8 @@ class ConsumerProcess:
         check_database(self._settings.database)
         forbid_queries_in_workers()
         with Scope() as self._scope, on_signals({signal.SIGTERM: self._signalled, signal.SIGINT: self._signalled}):
+            if self._settings.stuck_timeout:
+                self._scope.spawn(Watchdog(round(self._settings.stuck_timeout)).beat)
             running = [self._scope.spawn(runner.run) for runner in self.runners]
             for task in beside:
                 self._scope.spawn(task)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any
 
-from consumers.concurrency import Permits, Scope
+from consumers.concurrency import Permits, Scope, stacks
 from consumers.consumer import BatchConsumer
 from consumers.core.chunks import Chunk, Run, Span
-from consumers.core.errors import DrainTimedOut, FencedEverywhere, TransientError
+from consumers.core.errors import DrainTimedOut, FencedEverywhere, Stuck, TransientError
 from consumers.core.flood import FloodGuard
 from consumers.core.lifecycle import Lifecycle, State
 from consumers.core.outcomes import Outcomes
@@ -124,8 +124,19 @@ class Runner:
                 f"{self.consumer.name}: another process has claimed every partition of group {self._ledger.group} "
                 "again and again; is the group's name in use elsewhere?"
             )
+        self._look_for_standstill()
         if monotonic() - self._committed_at >= self._settings.commit_interval:
             self._commit()
+
+    def _look_for_standstill(self) -> None:
+        """A handler that waits for ever, or a lock that nobody releases: say what it is and give the partitions up."""
+        limit = self._settings.stuck_timeout
+        for lane in self._lanes if limit else ():
+            outage = monotonic() - self._holder.held_at < limit
+            if lane.stands_still() > limit and not outage:
+                where = f"{self.consumer.name}: no progress for {limit:g} s at {lane.doing()}"
+                logger.error("%s\n%s", where, stacks())
+                raise Stuck(f"{where}; the stack traces are in the log")
 
     def _drain(self) -> None:
         """Let chunks in flight settle, polling on (paused) so that the group stays as it is; then commit."""
@@ -170,6 +181,8 @@ class Runner:
 
     def _hand_over(self, partition: Partition, fetched: Fetched) -> None:
         records = tuple(record for record in fetched.records if record.offset >= partition.position)
+        if len(records) < len(fetched.records):
+            self._claims.confirm({partition.source: partition.position})
         records = records[: self._goal.take(len(records))]
         if records:
             span = Span(partition.position, records[-1].offset + 1)

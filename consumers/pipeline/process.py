@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Model
 
-from consumers.concurrency import Timeout, for_each, sleep
+from consumers.concurrency import Deadline, Scope, Timeout, TooSlow, for_each, sleep
 from consumers.consumer import BatchConsumer
 from consumers.core.errors import FatalError, RecordError
 from consumers.core.outcomes import Failure, Outcomes
@@ -27,6 +27,7 @@ class Processor:
     def __init__(self, consumer: BatchConsumer[Any, Any], concurrency: int) -> None:
         self._consumer = consumer
         self._concurrency = concurrency
+        self._deadline = Deadline(consumer.handler_timeout) if consumer.handler_timeout else None
         self._ordered = type(consumer).order_by is not BatchConsumer.order_by
 
     def process(self, decoded: Decoded, context: Any, outcomes: Outcomes) -> list[Unit]:
@@ -47,7 +48,11 @@ class Processor:
                     case skipped:
                         outcomes.skipped.append(skipped)
 
-        for_each(work, self._groups(decoded, outcomes), min(self._concurrency, len(decoded)))
+        with Scope() as scope:
+            if self._deadline is not None:
+                scope.spawn(self._deadline.watch)
+            for_each(work, self._groups(decoded, outcomes), min(self._concurrency, len(decoded)))
+            scope.cancel()
         return units
 
     def _groups(self, decoded: Decoded, outcomes: Outcomes) -> Iterable[Decoded]:
@@ -71,8 +76,10 @@ class Processor:
         retry = self._consumer.retry
         for attempt in range(1, retry.attempts + 1):
             try:
-                rows = _rows(self._consumer.process(event, context), self._consumer.model)
+                rows = self._rows(event, context)
                 return Unit(record, rows) if rows else record
+            except TooSlow as error:
+                return failure(record, error, "handler_timeout")
             except FatalError:
                 raise
             except RecordError as error:
@@ -87,8 +94,13 @@ class Processor:
             sleep(retry.backoff.delay(attempt))
         raise AssertionError("unreachable: the last attempt returns or raises")
 
+    def _rows(self, event: Any, context: Any) -> tuple[Model, ...]:
+        process = self._consumer.process
+        result = process(event, context) if self._deadline is None else self._deadline.call(process, event, context)
+        return _as_rows(result, self._consumer.model)
 
-def _rows(result: Any, model: type[Model]) -> tuple[Model, ...]:
+
+def _as_rows(result: Any, model: type[Model]) -> tuple[Model, ...]:
     if result is None:
         return ()
     rows = (result,) if isinstance(result, Model) else tuple(result)

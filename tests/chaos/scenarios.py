@@ -33,14 +33,17 @@ def play(servers: Servers, folder: Path) -> dict[str, list[str]]:
 
 
 def topic_made_anew(site: Site, admin: AdminClient) -> list[str]:
-    """The ledger points behind the end of the new log. Nobody may say that all is well, and after a seek to the
-    beginning every record of the new topic is in the table."""
+    """The ledger points behind the end of the new log. The consumer stops and says so, before it passes over the new
+    records; after a seek to the beginning every one of them is in the table."""
     old, new = clicks(600, 1), clicks(120, 2)
     site.send(CLICKS, old)
     wrong = _expect("the first run", site.consume("clicks").code, 0)
     _make_anew(site, admin)
     site.send(CLICKS, new)
 
+    stopped = site.consume("clicks")
+    wrong += _expect("the run on the new topic", stopped.code, 1)
+    wrong += _expect("what it says", "the topic was made anew" in stopped.err, True)
     wrong += _says(site, "the topic was made anew")
     seek = ("seek", "--group", site.group, "--topic", site.prefix + CLICKS, "--to-beginning")
     wrong += _expect("the seek", site.run(*seek).code, 0)

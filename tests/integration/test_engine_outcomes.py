@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from ads.consumers import ClickConsumer
 from ads.models import Click
 from consumers.api import BatchPolicy, FatalError, RecordError, RetryPolicy, TransientError, reject
 from consumers.concurrency import Timeout, sleep
+from consumers.core.errors import Stuck
 from consumers.database import forbid_queries_in_workers
 from consumers.models import FailedRecord
 from consumers.reprocess import Selection
@@ -414,3 +416,34 @@ def test_a_record_over_the_limit_fails_with_its_head_kept_and_waits_to_be_read_a
     assert "200,002 bytes" in message
     assert bytes(kept) == value[: 64 * 1024]
     assert not Selection().queryset("default").exists()
+
+
+def test_a_handler_that_never_returns_fails_its_record_alone() -> None:
+    class Sleepy(OrderConsumer):
+        handler_timeout = 0.1
+
+        def process(self, event: OrderEvent, context: object) -> Order:
+            if event.note == "sleep":
+                with suppress(Exception):
+                    sleep(3600)
+            return Order(number=event.number)
+
+    assert counts(consume(Sleepy, order(note="sleep"), order(), order(note="sleep"), order())) == {
+        "written": 2,
+        "failed": 2,
+    }
+    assert failures("reason", "message") == [("handler_timeout", "did not return within 0.1 s")] * 2
+
+
+def test_a_chunk_that_makes_no_progress_stops_the_consumer_and_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    class Waits(OrderConsumer):
+        handler_timeout = 0
+
+        def process(self, event: OrderEvent, context: object) -> Order:
+            sleep(3600)
+            raise AssertionError("unreachable")
+
+    with pytest.raises(Stuck, match=r"no progress for 0.2 s at 1 records of orders\[0\]@0-0"):
+        consume(Waits, order(), stuck_timeout=0.2)
+    assert "in process" in caplog.text  # the stack of the greenlet that waits
+    assert ledger() == {}

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -389,3 +391,33 @@ def test_an_answer_that_fails_ends_the_scope_and_frees_the_asker(native: NativeT
 def test_the_answer_runs_in_the_greenlets_thread(native: NativeThread) -> None:
     bridge: Bridge[int, int] = Bridge(lambda _: threading.get_ident())
     assert ask_while_serving(native, bridge, FOREVER, 1) == [threading.get_ident()]
+
+
+BLOCKED = """
+from consumers.concurrency import Scope, Watchdog, sleep
+with Scope() as scope:
+    scope.spawn(Watchdog(1).beat)
+    sleep(0.1)
+    while True:
+        pass
+"""
+
+HEALTHY = """
+from consumers.concurrency import Scope, Watchdog, sleep
+with Scope() as scope:
+    scope.spawn(Watchdog(1).beat)
+    sleep(3)
+    scope.cancel()
+"""
+
+
+def test_a_process_whose_greenlets_are_kept_from_running_ends_and_says_where() -> None:
+    ended = subprocess.run([sys.executable, "-c", BLOCKED], capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert "no greenlet has run for" in ended.stderr
+    assert 'File "<string>", line 7 in <module>' in ended.stderr or 'File "<string>", line 6' in ended.stderr
+
+
+def test_a_process_whose_greenlets_run_is_left_alone() -> None:
+    ended = subprocess.run([sys.executable, "-c", HEALTHY], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
