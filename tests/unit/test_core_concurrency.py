@@ -323,9 +323,12 @@ def test_native_calls_run_one_after_the_other_in_one_thread(native: NativeThread
     assert (most, len(threads)) == (1, 1)
 
 
-def test_an_error_of_a_native_call_is_raised_where_it_was_asked(native: NativeThread) -> None:
+def test_an_error_of_a_native_call_is_raised_where_it_was_asked_and_nothing_is_printed(
+    native: NativeThread, capfd: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(ZeroDivisionError):
         native.call(divmod, 1, 0)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_greenlets_go_on_while_a_native_call_blocks(native: NativeThread) -> None:
