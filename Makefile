@@ -9,8 +9,13 @@ RUN := $(BIN)/python manage.py
 # What `check --deploy` is asked about: the settings of an installation behind TLS.
 PRODUCTION := DEBUG=off HTTPS=on ALLOWED_HOSTS=example.org CSRF_TRUSTED_ORIGINS=https://example.org
 
+# What `make chaos` is told.
+SEED ?= 1
+FAULTS ?= 1000
+MINUTES ?= 60
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint up down
+.PHONY: help setup demo test chaos lint up down
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1	\2/p' Makefile
@@ -22,6 +27,9 @@ demo: setup  ## the whole path from Kafka to the admin, with sample events (DEMO
 
 test: setup up  ## the whole suite against the local servers (PYTEST_ARGS="-k name" for a part)
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+chaos: setup  ## whole processes under faults, on servers of its own (SEED=1 FAULTS=1000 MINUTES=60, CHAOS_ARGS="--round 3 --keep")
+	@$(BIN)/python -m tests.chaos --seed $(SEED) --faults $(FAULTS) --minutes $(MINUTES) $(CHAOS_ARGS)
 
 lint: setup  ## format, lint, types, import contracts, migrations, deployment checks (ten seconds longer with the stack down)
 	@$(BIN)/python -m ruff check .

@@ -16,6 +16,7 @@ import psutil
 from devstack.errors import DevstackError
 
 PAUSE_SECONDS = 0.05
+LOOKS = 3
 KILL_SECONDS = 10
 
 if sys.platform == "win32":
@@ -25,9 +26,16 @@ else:
 
 
 def find(matches: Callable[[list[str]], bool]) -> psutil.Process | None:
-    """The oldest running process whose command line `matches`, or None. Zombies have no command line."""
-    found = [process for process, arguments in _command_lines() if matches(arguments)]
-    return min(found, key=lambda process: process.info["create_time"] or 0, default=None)
+    """The oldest running process whose command line `matches`, or None. Zombies have no command line.
+
+    One that executes itself anew, as Java's launcher does, has none for a moment: one empty look is not believed.
+    """
+    for _ in range(LOOKS):
+        found = [process for process, arguments in _command_lines() if matches(arguments)]
+        if found:
+            return min(found, key=lambda process: process.info["create_time"] or 0)
+        time.sleep(PAUSE_SECONDS)
+    return None
 
 
 def working_in(folder: Path, name: str) -> list[psutil.Process]:

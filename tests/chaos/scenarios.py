@@ -25,7 +25,7 @@ def play(servers: Servers, folder: Path) -> dict[str, list[str]]:
     """By scenario, what was wrong."""
     admin = AdminClient({"bootstrap.servers": servers.direct.bootstrap_servers}, logger=QuietLogger())
     played = {}
-    for scenario in (topic_made_anew, removed_by_retention, row_deleted_by_hand):
+    for scenario in SCENARIOS:
         name = scenario.__name__
         with made_site(servers, folder, f"chaos-{name}.") as site:
             played[name] = scenario(site, admin)
@@ -49,6 +49,20 @@ def topic_made_anew(site: Site, admin: AdminClient) -> list[str]:
     wrong += _expect("the seek", site.run(*seek).code, 0)
     wrong += _expect("the run after the seek", site.consume("clicks").code, 0)
     return wrong + _rows(site, event_ids(old) | event_ids(new))
+
+
+def topic_made_anew_under_a_live_consumer(site: Site, admin: AdminClient) -> list[str]:
+    """The same, noticed while it happens: the process stops by itself."""
+    old, new = clicks(600, 5), clicks(60, 6)
+    site.send(CLICKS, old)
+    consumer = site.consumer("clicks")
+    site.settled(len(old))
+    _make_anew(site, admin)
+    site.send(CLICKS, new)
+    stopped = consumer.end()
+    wrong = _expect("the consumer's exit code", stopped.code, 1)
+    wrong += _expect("what it says", "the topic was made anew" in stopped.err, True)
+    return wrong + _rows(site, event_ids(old))
 
 
 def removed_by_retention(site: Site, admin: AdminClient) -> list[str]:
@@ -79,6 +93,14 @@ def row_deleted_by_hand(site: Site, admin: AdminClient) -> list[str]:
     wrong += _expect("reconcile before", site.run("reconcile").code, 0)
     site.query("DELETE FROM ads_click WHERE event_id = (SELECT min(event_id::text)::uuid FROM ads_click)")
     return wrong + _says(site, "1 rows that were written are not in the table")
+
+
+SCENARIOS: tuple[Scenario, ...] = (
+    topic_made_anew,
+    topic_made_anew_under_a_live_consumer,
+    removed_by_retention,
+    row_deleted_by_hand,
+)
 
 
 def _make_anew(site: Site, admin: AdminClient) -> None:
