@@ -63,7 +63,8 @@ class RecordSource(Protocol):
     """
 
     def open(self, listener: RebalanceListener, spawn: Callable[..., object]) -> None:
-        """Check that the topics exist and join the group. `spawn(task, *args)` starts what must run beside the polls.
+        """Check that the topics exist; the first poll joins the group. `spawn(task, *args)` starts what must run beside
+        the polls.
 
         Raises:
             Misconfigured: a topic is missing, or the client's properties make no sense.

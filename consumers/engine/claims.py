@@ -138,7 +138,7 @@ class Claims:
         known = self._holder.run(lambda: self._ledger.known(sources), f"the ledger of {len(sources)} partitions")
         if known:
             self.confirm(known)
-        committed = self._source.committed(known) if known else {}
+        committed = self._persist(lambda: self._source.committed(known)) if known else {}
         for source, line in known.items():
             self._notice_reset(source, line, committed.get(source))
 

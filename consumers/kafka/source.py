@@ -27,6 +27,7 @@ _OUR_COMMIT = "consumers/1"
 
 _CALL_TIMEOUT = 10.0
 _CONSUME_AT_ONCE = 500
+_SAY_AGAIN = 30.0
 
 _Question = tuple[str, Collection[TopicPartition]]
 
@@ -45,9 +46,11 @@ class KafkaSource:
         self._servers = properties.get("bootstrap.servers")
         self._revoke_timeout = revoke_timeout
         self._notices: list[tuple[int, str]] = []
+        self._warned_at: dict[int, float] = {}
         self._assigned: dict[TopicPartition, int] = {}
         self._fresh: list[TopicPartition] = []
         self._generation = 0
+        self._joined = False
         self._closing = False
         self._average = 1_000.0
         self._thread = NativeThread()
@@ -69,7 +72,6 @@ class KafkaSource:
             ) from error
         self._bridge = Bridge(self._answer)
         spawn(self._bridge.serve)
-        self._thread.call(self._native_subscribe)
 
     def poll(self, max_records: int, max_bytes: int, timeout: float) -> Polled:
         return self._thread.call(self._native_poll, max_records, max_bytes, timeout)
@@ -124,12 +126,17 @@ class KafkaSource:
 
     # ---- in the native thread ---------------------------------------------------------------------------------------
 
-    def _native_subscribe(self) -> None:
+    def _native_join(self) -> None:
+        """Not before the first poll: while the broker lets a member wait for a dead one's session to time out, it
+        answers nothing else on that connection, and whoever asks for the committed offsets meanwhile times out."""
+        self._joined = True
         self._client.subscribe(
             self._topics, on_assign=self._native_assigned, on_revoke=self._native_revoked, on_lost=self._native_lost
         )
 
     def _native_poll(self, max_records: int, max_bytes: int, timeout: float) -> Polled:
+        if not self._joined:
+            self._native_join()
         polled, fetched = Polled(), Grouping(self._assigned)
         deadline = monotonic() + timeout
         while True:
@@ -174,7 +181,7 @@ class KafkaSource:
             raise FatalError(f"the broker client cannot go on: {error.str()}")
         if not isinstance(trouble, TransientError):
             raise trouble
-        self._notices.append((logging.WARNING, f"broker: {error.str()}"))
+        self._native_warn(error)
 
     def _native_start_at(self, offsets: Offsets) -> dict[TopicPartition, int]:
         started = {}
@@ -252,6 +259,13 @@ class KafkaSource:
 
     def _native_error(self, error: KafkaError) -> None:
         if not self._closing:
+            self._native_warn(error)
+
+    def _native_warn(self, error: KafkaError) -> None:
+        """Say what ails the broker, once in a while: in an outage the client repeats it twenty times a second."""
+        now = monotonic()
+        if now - self._warned_at.get(error.code(), -_SAY_AGAIN) >= _SAY_AGAIN:
+            self._warned_at[error.code()] = now
             self._notices.append((logging.WARNING, f"broker: {error.str()}"))
 
     def _ask(self, what: str, partitions: list[ClientPartition]) -> Offsets:

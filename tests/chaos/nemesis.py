@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.chaos.faults import KINDS, SLOTS, TABLES, Fault, Missed
+from tests.chaos.fault import Fault, Missed
+from tests.chaos.faults import KINDS
+from tests.chaos.process_faults import SLOTS
+from tests.chaos.server_faults import TABLES
 
 if TYPE_CHECKING:
     from tests.chaos.rounds import World

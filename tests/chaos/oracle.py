@@ -90,7 +90,7 @@ def _rows(site: Site, statement: str) -> Rows:
 def _table(what: str, expected: Rows, rows: Rows) -> list[str]:
     found = []
     if lost := sorted(expected.keys() - rows.keys()):
-        found.append(f"LOST: {len(lost)} {what}s are not in the table: {lost[:SHOWN]}")
+        found.append(f"MISSING: {len(lost)} {what}s are not in the table: {lost[:SHOWN]}")
     if strange := sorted(rows.keys() - expected.keys()):
         found.append(f"{len(strange)} {what}s are in the table that ought not to be: {strange[:SHOWN]}")
     if changed := sorted(key for key in expected.keys() & rows.keys() if expected[key] != rows[key]):

@@ -49,6 +49,9 @@ class Proxy:
         self._upstream = upstream
         self._mode = Mode.OPEN
         self._pairs: set[_Pair] = set()
+        # The loop knows its tasks by weak references only: one that nobody holds may be collected, and its connection
+        # would then be a black hole for ever.
+        self._tasks: set[asyncio.Future[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"proxy-{port}", daemon=True)
         self._thread.start()
@@ -60,26 +63,34 @@ class Proxy:
 
     def cut(self) -> None:
         """Reset every connection."""
-        self._call(lambda: [pair.abort() for pair in self._pairs])
+        self._call(lambda pair: pair.abort())
 
     def half_close(self) -> None:
         """Tell every client that the server has said its last; the other direction stays open."""
-        self._call(lambda: [pair.client.write_eof() for pair in self._pairs if not pair.client.is_closing()])
+        self._call(lambda pair: None if pair.client.is_closing() else pair.client.write_eof())
 
     def close(self) -> None:
-        self._call(self._server.close)
+        self._loop.call_soon_threadsafe(self._server.close)
         self.cut()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
 
-    def _call(self, action: Callable[[], object]) -> None:
+    def _call(self, action: Callable[[_Pair], object]) -> None:
+        """Do something to every connection."""
+
         async def run() -> None:
-            with contextlib.suppress(OSError, RuntimeError):
-                action()
+            for pair in list(self._pairs):
+                with contextlib.suppress(OSError, RuntimeError):
+                    action(pair)
 
         asyncio.run_coroutine_threadsafe(run(), self._loop).result(5)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(self._forward(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._mode is Mode.REFUSE:
             writer.transport.abort()
             return
@@ -90,15 +101,15 @@ class Proxy:
             return
         pair = _Pair(writer, server)
         self._pairs.add(pair)
+        pumps = {
+            asyncio.ensure_future(self._pump(reader, server, answer=False)),
+            asyncio.ensure_future(self._pump(answers, writer, answer=True)),
+        }
         try:
-            await asyncio.wait(
-                [
-                    asyncio.ensure_future(self._pump(reader, server, answer=False)),
-                    asyncio.ensure_future(self._pump(answers, writer, answer=True)),
-                ],
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            for pump in pumps:
+                pump.cancel()
             self._pairs.discard(pair)
             pair.abort()
 

@@ -1,9 +1,10 @@
-"""How long it took from a fault until chunks were settled again, read from the members' logs."""
+"""What the members' logs tell: how long it took until chunks were settled again, and what trouble there was."""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -12,6 +13,24 @@ from tests.chaos.members import Member
 from tests.chaos.nemesis import Happened
 
 _SETTLED = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(\d{3}) INFO .* settled \d+ records", re.MULTILINE)
+
+_SIGNS = {
+    "chunks settled": "settled ",
+    "chunks held in an outage": "outage, holding writing",
+    "prefetches held in an outage": "outage, holding preparing",
+    "claims held in an outage": "outage, holding the claim",
+    "chunks fenced": "was fenced",
+    "chunks given up": "gave up",
+    "partitions given up unsettled at a revoke": "unsettled",
+    "partitions lost": ": lost ",
+    "rebalances": ": revoked ",
+}
+
+
+def signs_of_trouble(members: Iterable[Member]) -> Counter[str]:
+    """How often the logs say so."""
+    logs = [member.log.read_text(errors="replace") for member in members]
+    return Counter({sign: sum(log.count(text) for log in logs) for sign, text in _SIGNS.items()})
 
 
 class Settlements:

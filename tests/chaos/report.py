@@ -25,6 +25,7 @@ def as_dict(seed: int, results: Sequence[Result], scenarios: dict[str, list[str]
         "seconds": round(sum(each.seconds for each in results)),
         "records": dict(sum((each.records for each in results), Counter())),
         "processes": dict(Counter(_how(exit_) for each in results for exit_ in each.exits)),
+        "signs": dict(sum((each.signs for each in results), Counter())),
         "kinds": _kinds(results),
         "scenarios": scenarios,
         "wrong": {str(each.plan.number): each.wrong for each in results if each.wrong},

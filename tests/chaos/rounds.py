@@ -6,29 +6,34 @@ import json
 import random
 import shutil
 import signal
+import subprocess
 import threading
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from confluent_kafka.admin import AdminClient
+
 from consumers.kafka.producer import RecordProducer
+from consumers.kafka.quiet import QuietLogger
 from tests.chaos import oracle
 from tests.chaos.exits import Exit, exits
-from tests.chaos.faults import SLOTS, Fault
+from tests.chaos.fault import Fault
 from tests.chaos.journal import CLICKS, PAYMENTS, Journal
 from tests.chaos.members import Members
 from tests.chaos.nemesis import Happened, Nemesis, schedule
-from tests.chaos.recovery import Settlements
+from tests.chaos.process_faults import SLOTS
+from tests.chaos.recovery import Settlements, signs_of_trouble
 from tests.chaos.servers import SESSION_SECONDS, Servers
 from tests.e2e.conftest import new_database
 from tests.e2e.harness import Done, Site
 
 PARTITIONS = 6
 FINISHER = 8
-FINISH_SECONDS = 120
+FINISH_SECONDS = 60
 RECOVERY_SECONDS = 20
 
 
@@ -56,7 +61,7 @@ class Plan:
         """
         rng = random.Random(f"setting {self.name}")
         protocol = ("classic", "consumer")[self.number % 2]
-        return protocol, protocol == "classic" and rng.random() < 0.5, rng.choice((10, 25, 50))
+        return protocol, protocol == "classic" and rng.random() < 0.5, rng.choice((2, 5, 20))
 
     def schedule(self) -> list[Fault]:
         faults = schedule(f"faults {self.name}", self.faults, self.pace)
@@ -77,6 +82,13 @@ class World:
         with self._campaigns:
             oracle.new_campaign(self.site)
 
+    def groups(self) -> dict[str, str]:
+        """What the broker says of both groups, for whoever wonders why nothing goes on."""
+        admin = AdminClient({"bootstrap.servers": self.servers.direct.bootstrap_servers}, logger=QuietLogger())
+        described = admin.describe_consumer_groups(["clicks", "payments"])
+        found = {name: future.result(30) for name, future in described.items()}
+        return {name: f"{each.state.name}: {[m.member_id for m in each.members]}" for name, each in found.items()}
+
 
 @dataclass
 class Result:
@@ -88,6 +100,8 @@ class Result:
     recoveries: list[float | None]
     exits: list[Exit]
     records: Counter[str]
+    signs: Counter[str]
+    """What the processes' logs tell of the trouble they had."""
     seconds: float
 
     @property
@@ -114,6 +128,9 @@ def run_round(servers: Servers, plan: Plan, folder: Path) -> Result:
         ended = exits(world.members.all)
         wrong += [f"{each.name}: {each.verdict}: {each.last}" for each in ended if each.verdict]
         settlements = Settlements(world.members.all)
+        signs = signs_of_trouble(world.members.all)
+    if wrong:
+        shutil.copy(servers.kafka.log, folder)
     return Result(
         plan,
         wrong,
@@ -121,6 +138,7 @@ def run_round(servers: Servers, plan: Plan, folder: Path) -> Result:
         [settlements.recovery(each) for each in nemesis.story],
         ended,
         world.journal.counts(),
+        signs,
         time.monotonic() - began,
     )
 
@@ -147,7 +165,7 @@ def open_world(servers: Servers, site: Site, plan: Plan) -> Iterator[World]:
     protocol, static, chunk_size = plan.setting()
     properties = {"reconnect.backoff.max.ms": 1000, "socket.connection.setup.timeout.ms": 3000}
     if protocol == "classic":
-        properties |= {"session.timeout.ms": SESSION_SECONDS * 1000, "heartbeat.interval.ms": 1000}
+        properties |= {"session.timeout.ms": SESSION_SECONDS * 1000, "heartbeat.interval.ms": 500}
     environment = {
         "DATABASE_URL": servers.database_url(site.database),
         "KAFKA_BOOTSTRAP_SERVERS": servers.bootstrap_servers,
@@ -185,8 +203,8 @@ def _finish(world: World) -> list[str]:
     try:
         if code := member.process.wait(FINISH_SECONDS):
             wrong.append(f"the run to the end ended with {code}")
-    except Exception:  # noqa: BLE001
-        wrong.append(f"the run to the end took longer than {FINISH_SECONDS} s")
+    except subprocess.TimeoutExpired:
+        wrong.append(f"the run to the end took longer than {FINISH_SECONDS} s; groups: {world.groups()}")
         member.ask(signal.SIGKILL, "SIGKILL")
         member.process.wait()
     again: Done = world.site.run("reprocess_failures", "--reason", "unknown_campaign", "--json")
@@ -197,8 +215,6 @@ def _finish(world: World) -> list[str]:
 
 def shrink(servers: Servers, plan: Plan, folder: Path, numbers: Collection[int]) -> frozenset[int]:
     """The fewest of these faults, found by halving, with which the round still fails."""
-    from dataclasses import replace
-
     culprits, parts = sorted(numbers), 2
     while len(culprits) > 1 and parts <= len(culprits):
         size = -(-len(culprits) // parts)

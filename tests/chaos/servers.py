@@ -27,7 +27,7 @@ from tests.e2e.conftest import template_database
 
 ROLE = "chaos_app"
 PASSWORD = "chaos"
-SESSION_SECONDS = 6
+SESSION_SECONDS = 3
 POISON = "poison"
 """A text that the tables refuse in these runs, so that isolation has work."""
 
@@ -61,6 +61,11 @@ broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 """
 
+_BROKER_LOGGING = """
+logger.groups.name = org.apache.kafka.coordinator.group
+logger.groups.level = INFO
+"""
+
 
 @dataclass(frozen=True)
 class ProxiedKafka(Kafka):
@@ -76,6 +81,8 @@ class ProxiedKafka(Kafka):
         text = text.replace(f"listeners={plain},", f"listeners={plain},PROXIED://{HOST}:{self.inner},")
         text = text.replace(f"advertised.listeners={plain}\n", f"advertised.listeners={plain},{self._outside}\n")
         self._settings.write_text(text + _BROKER_SETTINGS, encoding="utf-8")
+        with (self.home / "log4j2.properties").open("a", encoding="utf-8") as logging:
+            logging.write(_BROKER_LOGGING)
 
     @property
     def _outside(self) -> str:
@@ -143,7 +150,7 @@ class Servers:
         url = self.direct.database_url.rsplit("/", 1)[0] + f"/{database or 'postgres'}"
         with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
             connection.execute("SET lock_timeout = '20s'")
-            cursor = connection.execute(sql.SQL(statement), values or None)  # type: ignore[arg-type]
+            cursor = connection.execute(sql.SQL(statement), values or None)
             return cursor.fetchall() if cursor.description else []
 
     def close(self) -> None:

@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -169,24 +168,26 @@ class Site:
 
     def committed(self) -> dict[int, int]:
         """By partition, what the group has committed on the broker."""
-        asked = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(self.group)])
+        admin = self._admin()
+        asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(self.group)])
         found = asked[self.group].result(PATIENCE).topic_partitions
         return {each.partition: each.offset for each in found if each.offset >= 0}
 
     def members(self) -> dict[str, int]:
         """Member ids of the group, and how many partitions each holds."""
-        described = self._admin.describe_consumer_groups([self.group])[self.group].result(PATIENCE)
+        admin = self._admin()
+        described = admin.describe_consumer_groups([self.group])[self.group].result(PATIENCE)
         return {each.member_id: len(each.assignment.topic_partitions) for each in described.members}
 
     def forget_topics(self) -> None:
-        own = [name for name in self._admin.list_topics(timeout=PATIENCE).topics if name.startswith(self.prefix)]
+        admin = self._admin()
+        own = [name for name in admin.list_topics(timeout=PATIENCE).topics if name.startswith(self.prefix)]
         if own:
-            for deleted in self._admin.delete_topics(own).values():
+            for deleted in admin.delete_topics(own).values():
                 deleted.result(PATIENCE)
 
-    @cached_property
     def _admin(self) -> AdminClient:
-        """Kept, since its answers never arrive once it is collected as garbage."""
+        """A new one, since an old one is slow to find a broker again; kept by the caller until its answer is there."""
         return AdminClient({"bootstrap.servers": self.servers.bootstrap_servers}, logger=QuietLogger())
 
     # ---- the database -----------------------------------------------------------------------------------------------

@@ -34,12 +34,14 @@ def test_killed_at_five_random_moments_every_event_ends_in_its_table_exactly_onc
 
 
 def test_a_killed_member_is_replaced_once_its_session_has_timed_out(site: Site) -> None:
+    # Longer than the client waits for any single answer of the broker.
+    slow = {"KAFKA_PROPERTIES": json.dumps({"session.timeout.ms": 12_000})}
     values = clicks(5_000, 22)
     site.send(TOPIC, values)
-    first = site.consumer("clicks", "--chunk-size", "50", **SHORT_SESSION)
+    first = site.consumer("clicks", "--chunk-size", "50", **slow)
     site.settled(500)
     first.kill()
-    site.consume("clicks", **SHORT_SESSION).ok()
+    site.consume("clicks", **slow).ok()
     assert_books(site, values)
 
 
