@@ -113,8 +113,8 @@ def test_members_that_join_and_leave_share_the_partitions_and_every_event_counts
     site.settled(5_000)
     first_done = first.drain().ok()
     third = member()
-    site.send(TOPIC, values[8_000:])
     shares(3, 3)
+    site.send(TOPIC, values[8_000:])
     site.settled(12_000)
     done = [first_done, second.drain().ok(), third.drain().ok()]
 
