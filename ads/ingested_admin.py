@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from consumers.admin.paging import EstimatedCountPaginator
+from consumers.admin.readonly import LookOnly
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -56,14 +57,5 @@ class LargeTableAdmin(ModelAdmin):
         return None if "\0" in term else queryset.filter(**{name: value})
 
 
-class IngestedAdmin(LargeTableAdmin):
+class IngestedAdmin(LookOnly, LargeTableAdmin):
     """Written by a consumer only: a row typed in by hand would have no record behind it."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False

@@ -7,7 +7,7 @@ from typing import ClassVar
 from django.db import models
 
 from consumers.core.records import Headers, Record, TopicPartition
-from consumers.headers import pack_headers, unpack_headers
+from consumers.headers import unpack_headers
 
 
 class PartitionLedger(models.Model):
@@ -125,9 +125,6 @@ class FailedRecord(models.Model):
 
     def header_items(self) -> Headers:
         return unpack_headers(bytes(self.headers))
-
-    def set_headers(self, headers: Headers) -> None:
-        self.headers = pack_headers(headers)
 
 
 class PositionMove(models.Model):

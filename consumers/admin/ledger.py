@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from django.contrib import admin
 from django.db.models import Model
-from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
 
+from consumers.admin.readonly import LookOnly
 from consumers.models import OffsetGap, PartitionLedger, PositionMove
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ else:
     AnyModelAdmin = admin.ModelAdmin
 
 
-class LookOnlyAdmin(AnyModelAdmin):
+class LedgerPagesAdmin(LookOnly, AnyModelAdmin):
     """Pages that show what the engine keeps; nobody changes it by hand."""
 
     list_filter = ("group", "topic")
@@ -27,18 +27,9 @@ class LookOnlyAdmin(AnyModelAdmin):
     list_per_page = 100
     show_facets = admin.ShowFacets.NEVER
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
 
 @admin.register(PartitionLedger)
-class PartitionLedgerAdmin(LookOnlyAdmin):
+class PartitionLedgerAdmin(LedgerPagesAdmin):
     """Read-only: the engine resumes from these rows, and one changed or deleted by hand loses or doubles records.
 
     One row per group and partition makes a small table, so the stock filters and counts will do.
@@ -68,14 +59,14 @@ class PartitionLedgerAdmin(LookOnlyAdmin):
 
 
 @admin.register(PositionMove)
-class PositionMoveAdmin(LookOnlyAdmin):
+class PositionMoveAdmin(LedgerPagesAdmin):
     """Who moved which group, when, and from where to where."""
 
     list_display = ("moved_at", "moved_by", "group", "topic", "partition", "from_offset", "to_offset", "passed_over")
 
 
 @admin.register(OffsetGap)
-class OffsetGapAdmin(LookOnlyAdmin):
+class OffsetGapAdmin(LedgerPagesAdmin):
     """Which offsets held no record when it was their turn; `manage.py reconcile` judges them."""
 
     list_display = ("noticed_at", "group", "topic", "partition", "start", "end")

@@ -114,6 +114,7 @@ class Outcomes:
             [r for r in self.duplicates if r.source not in gone],
             [r for r in self.skipped if r.source not in gone],
             [f for f in self.failures if f.record.source not in gone],
+            {position: more for position, more in self.more_rows.items() if position[0] not in gone},
         )
 
     def _each(self) -> Iterable[tuple[str, Record]]:
