@@ -26,7 +26,14 @@ DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"].setdefault("OPTIONS", {}).update(
     {
         # Connections of one process; a consumer's permits stay below (see CONSUMERS["database_permits"]).
-        "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=10), "timeout": 10},
+        # Nobody waits long for a connection unless there is an outage, which is then said soon; and the pool's own
+        # attempts to connect begin afresh every few seconds, rather than with pauses that grow to minutes.
+        "pool": {
+            "min_size": 1,
+            "max_size": env.int("DATABASE_POOL_SIZE", default=10),
+            "timeout": 5,
+            "reconnect_timeout": 5,
+        },
         "connect_timeout": 5,
         # A peer that has vanished is noticed within seconds, not after the system's two hours.
         "keepalives_idle": 10,
