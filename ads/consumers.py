@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 from ads.events import ClickEvent, ImpressionEvent
 from ads.models import Campaign, Click, Impression
@@ -15,6 +15,11 @@ PERSONAL: tuple[str, ...] = ("ip", "user_agent", "user_id")
 """Fields that tell of a person: never shown or logged."""
 
 
+def unknown_campaign(campaign_id: int) -> NoReturn:
+    """The campaign may be on its way: the record is processed again once it is there."""
+    reject("unknown_campaign", waits_for=(Campaign, campaign_id), campaign_id=campaign_id)
+
+
 @register("clicks")
 class ClickConsumer(BatchConsumer[ClickEvent, Click]):
     """A click takes its advertiser and its cost from the campaign; it is billable only if both are active."""
@@ -23,13 +28,14 @@ class ClickConsumer(BatchConsumer[ClickEvent, Click]):
     event = ClickEvent
     model = Click
     unique: ClassVar[Sequence[str]] = ["event_id"]
+    parents = (Campaign,)
     redact = PERSONAL
 
     def prefetch(self, events: Sequence[ClickEvent]) -> Campaigns:
         return Campaign.objects.select_related("advertiser").in_bulk({event.campaign_id for event in events})
 
     def process(self, event: ClickEvent, campaigns: Campaigns) -> Click:
-        campaign = campaigns.get(event.campaign_id) or reject("unknown_campaign", campaign_id=event.campaign_id)
+        campaign = campaigns.get(event.campaign_id) or unknown_campaign(event.campaign_id)
         return Click(
             event_id=event.event_id,
             campaign_id=campaign.pk,
@@ -51,13 +57,14 @@ class ImpressionConsumer(BatchConsumer[ImpressionEvent, Impression]):
     event = ImpressionEvent
     model = Impression
     unique: ClassVar[Sequence[str]] = ["event_id"]
+    parents = (Campaign,)
     redact = PERSONAL
 
     def prefetch(self, events: Sequence[ImpressionEvent]) -> Campaigns:
         return Campaign.objects.in_bulk({event.campaign_id for event in events})
 
     def process(self, event: ImpressionEvent, campaigns: Campaigns) -> Impression:
-        campaign = campaigns.get(event.campaign_id) or reject("unknown_campaign", campaign_id=event.campaign_id)
+        campaign = campaigns.get(event.campaign_id) or unknown_campaign(event.campaign_id)
         return Impression(
             event_id=event.event_id,
             campaign_id=campaign.pk,

@@ -11,5 +11,7 @@ class ConsumersConfig(AppConfig):
 
     def ready(self) -> None:
         from consumers import checks  # noqa: F401  (registers itself)
+        from consumers.release import watch_parents
 
         autodiscover_modules("consumers")
+        watch_parents()

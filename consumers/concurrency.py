@@ -2,6 +2,7 @@
 
 A `Scope` is the only way to start a greenlet, and nothing it started outlives it. `NativeThread` runs blocking calls
 of C libraries that would otherwise stop every greenlet, and `Bridge` lets such a thread ask the greenlets something.
+All time that the engine measures or waits for comes from one `Clock`, so that a test can have another.
 """
 
 from __future__ import annotations
@@ -10,22 +11,24 @@ import faulthandler
 import os
 import signal
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from time import monotonic
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
 
 import gevent
+import gevent.event
 import gevent.util
 from gevent import Timeout, monkey
-from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 from gevent.queue import Queue
 from gevent.threadpool import ThreadPool
 
 __all__ = [
     "Bridge",
+    "Clock",
     "Deadline",
     "Event",
     "NativeThread",
@@ -40,17 +43,65 @@ __all__ = [
     "for_each",
     "in_worker",
     "is_patched",
+    "monotonic",
     "native_sleep",
     "on_signals",
     "patch_for_command",
     "sleep",
     "stacks",
+    "use_clock",
 ]
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-sleep = gevent.sleep
+
+class Clock:
+    """The time that greenlets measure, and the waiting for it. Times in seconds."""
+
+    def monotonic(self) -> float:
+        """Seconds since some moment; never goes back."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Give way to the other greenlets, for so long at least."""
+        gevent.sleep(seconds)
+
+    def wait(self, event: Event, seconds: float) -> bool:
+        """Wait until the event is set, but no longer than this; returns whether it is."""
+        return bool(gevent.event.Event.wait(event, seconds))
+
+
+_clock = Clock()
+
+
+@contextmanager
+def use_clock(clock: Clock) -> Iterator[None]:
+    """Put another clock in place of the real one, in the whole process, while the block lasts."""
+    global _clock
+    before, _clock = _clock, clock
+    try:
+        yield
+    finally:
+        _clock = before
+
+
+def monotonic() -> float:
+    """What the clock shows."""
+    return _clock.monotonic()
+
+
+def sleep(seconds: float = 0) -> None:
+    """Let only the calling greenlet wait."""
+    _clock.sleep(seconds)
+
+
+class Event(gevent.event.Event):  # type: ignore[misc]
+    """A flag that greenlets can wait for."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is set, or for `timeout` seconds; returns whether it is."""
+        return bool(super().wait()) if timeout is None else _clock.wait(self, timeout)
 
 
 def native_sleep(seconds: float) -> None:
@@ -89,7 +140,7 @@ class Scope:
     """
 
     def __init__(self) -> None:
-        self._children: set[gevent.Greenlet] = set()
+        self._children: dict[gevent.Greenlet, None] = {}  # in the order of their start, which is that of their end
         self._errors: list[BaseException] = []
         self._in_body = False
         self._is_cancelled = False
@@ -97,8 +148,8 @@ class Scope:
     def spawn(self, task: Callable[..., object], *args: Any) -> gevent.Greenlet:
         """Start a task; it may itself spawn into the scope."""
         child = gevent.Greenlet(self._run, task, args)
-        self._children.add(child)
-        child.rawlink(self._children.discard)
+        self._children[child] = None
+        child.rawlink(self._children.pop)
         child.start()
         if self._is_cancelled:
             child.kill(block=False)
@@ -270,6 +321,11 @@ def end_thread() -> None:
 def in_worker() -> bool:
     """Whether the caller runs in a worker of `for_each`."""
     return getattr(gevent.getcurrent(), "is_consumer_worker", False)
+
+
+def in_scope() -> bool:
+    """Whether the caller runs in a greenlet that a scope started: in a consumer's process, for one."""
+    return getattr(gevent.getcurrent(), "is_in_scope", False)
 
 
 class Permits:

@@ -41,6 +41,8 @@ class BatchConsumer(Generic[Event, Row]):
     call that computes without ever waiting cannot be interrupted."""
     batch: ClassVar[BatchPolicy] = BatchPolicy()
     retry: ClassVar[RetryPolicy] = RetryPolicy()
+    parents: ClassVar[Sequence[type[Model]]] = ()
+    """Models that a rejected record may wait for: saving one of their rows processes what waited for it."""
     redact: ClassVar[Sequence[str]] = ()
     """Fields of the event that are never shown or logged."""
 
@@ -52,11 +54,13 @@ class BatchConsumer(Generic[Event, Row]):
         return None
 
     def process(self, event: Event, context: Any) -> Row | Iterable[Row] | None:
-        """Make an event's row, or rows; None skips it, counted. Runs in a worker: may wait on I/O, may not query.
+        """Make an event's row, or rows; None skips it, counted. Runs in a worker: may wait on I/O, may not query. May
+        be called again for the same event.
 
         Raises:
             RecordError: (by `reject`) the record is stored as failed, with a reason.
-            TransientError: tried again as `retry` says, then stored as failed.
+            TransientError: tried again as `retry` says, then stored as failed and due again later.
+            FatalError: the process stops and the chunk is not settled.
         """
         raise NotImplementedError
 

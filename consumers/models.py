@@ -57,6 +57,9 @@ class PartitionLedger(models.Model):
         return f"{self.group}: {self.topic}[{self.partition}] at {self.next_offset}"
 
 
+PENDING = models.Q(status="pending")
+
+
 class FailedRecord(models.Model):
     """A record that could not become rows, with all it takes to understand it and to process it again."""
 
@@ -80,6 +83,10 @@ class FailedRecord(models.Model):
     traceback = models.TextField(blank=True)
     fingerprint = models.CharField(max_length=16, help_text="equal for failures that are alike")
     attempts = models.PositiveIntegerField(default=1)
+    repeats = models.PositiveIntegerField(default=1, help_text="how often in a row it failed in this same way")
+    retry_after = models.DateTimeField(null=True, blank=True, help_text="due again then; empty: not by itself")
+    waits_for = models.CharField(max_length=255, blank=True, default="", help_text="the row whose coming makes it due")
+    order_key = models.CharField(max_length=32, blank=True, default="", help_text="later records of it are held back")
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
     first_failed_at = models.DateTimeField()
     last_failed_at = models.DateTimeField()
@@ -98,6 +105,19 @@ class FailedRecord(models.Model):
             models.Index(fields=["reason", "id"], name="consumers_failed_reason"),
             models.Index(fields=["fingerprint", "id"], name="consumers_failed_like"),
             models.Index(fields=["last_failed_at"], name="consumers_failed_last"),
+            models.Index(
+                fields=["retry_after"],
+                name="consumers_failed_due",
+                condition=PENDING & models.Q(retry_after__isnull=False),
+            ),
+            models.Index(
+                fields=["waits_for"], name="consumers_failed_waiting", condition=PENDING & ~models.Q(waits_for="")
+            ),
+            models.Index(
+                fields=["group", "topic", "partition", "order_key", "offset"],
+                name="consumers_failed_holding",
+                condition=PENDING & ~models.Q(order_key=""),
+            ),
         ]
         permissions: ClassVar = [
             ("reprocess_failedrecord", "Can reprocess failed records"),

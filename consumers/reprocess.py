@@ -7,25 +7,23 @@ same one), run through the consumer that failed them, and their rows and new sta
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 
 from django.db import models, transaction
 from django.db.models.functions import Length
-from django.utils import timezone
 
 from consumers import registry
 from consumers.concurrency import Permits, end_thread
 from consumers.core.chunks import Chunk
 from consumers.core.errors import ConsumerError, Misconfigured, TooLarge, TransientError
-from consumers.core.flood import FloodGuard, FloodPolicy
+from consumers.core.flood import FloodGuard, FloodPolicies, FloodPolicy
 from consumers.core.outcomes import Outcomes
-from consumers.core.records import Record
 from consumers.database import connection_scope, forbid_queries_in_workers
 from consumers.models import FailedRecord
-from consumers.pipeline.failures import FAILED_AGAIN_FIELDS, failed_again
+from consumers.pipeline.failed_progress import FailedRecordProgress
 from consumers.pipeline.flow import Flow
 from consumers.postgres.errors import describe, is_outage
 from consumers.settings import EngineSettings, engine_settings
@@ -48,6 +46,10 @@ class Selection:
     """Last failed at this moment or later."""
     until: datetime | None = None
     """Last failed before this moment."""
+    waits_for: str | None = None
+    """The row that they wait for, as `ads.campaign:7`."""
+    due_at: datetime | None = None
+    """Only those that are due again by themselves at this moment."""
     limit: int | None = None
 
     def queryset(self, using: str) -> models.QuerySet[FailedRecord]:
@@ -60,6 +62,8 @@ class Selection:
             "fingerprint": self.fingerprint,
             "last_failed_at__gte": self.since,
             "last_failed_at__lt": self.until,
+            "waits_for": self.waits_for,
+            "retry_after__lte": self.due_at,
         }
         given = {name: value for name, value in conditions.items() if value is not None}
         whole = FailedRecord.objects.using(using).exclude(reason=TooLarge.REASON)
@@ -75,6 +79,13 @@ class Result:
     failed: int = 0
     by_reason: dict[str, int] = field(default_factory=dict)
     """Records that failed again, by reason."""
+
+    def add(self, other: Result) -> None:
+        self.attempted += other.attempted
+        self.resolved += other.resolved
+        self.failed += other.failed
+        for reason, count in other.by_reason.items():
+            self.by_reason[reason] = self.by_reason.get(reason, 0) + count
 
 
 class _RolledBack(Exception):
@@ -133,7 +144,7 @@ class _Worker:
         self._flow = Flow(
             self._consumer,
             using=settings.database,
-            guard=FloodGuard(FloodPolicy(enabled=False)),
+            guard=FloodGuard(FloodPolicies(FloodPolicy(enabled=False))),
             idle=settings.transaction_idle_timeout,
         )
 
@@ -182,7 +193,7 @@ class _Worker:
 
     def _attempt_group(self, rows: list[FailedRecord], result: Result) -> None:
         """Rows of one consumer group, whose positions tell them apart."""
-        progress = _FailedRecordProgress(rows, self._by, self._using)
+        progress = FailedRecordProgress(rows, self._by, self._consumer.retry, self._using)
         chunk = Chunk({}, tuple(progress.records()))
         outcomes = Outcomes()
         self._flow.settle(self._flow.prepare(chunk), progress, outcomes)
@@ -191,42 +202,3 @@ class _Worker:
         result.resolved += len(rows) - len(outcomes.failures)
         for each in outcomes.failures:
             result.by_reason[each.reason] = result.by_reason.get(each.reason, 0) + 1
-
-
-class _FailedRecordProgress:
-    """Keeps progress in the failed records themselves, which the caller has locked."""
-
-    def __init__(self, rows: Sequence[FailedRecord], by: str, using: str) -> None:
-        self._rows = {(row.topic, row.partition, row.offset): row for row in rows}
-        self._by = by
-        self._using = using
-
-    def records(self) -> Iterator[Record]:
-        return (row.to_record() for row in self._rows.values())
-
-    def begin(self, chunk: Chunk) -> bool:
-        return True
-
-    def finish(self, chunk: Chunk, outcomes: Outcomes) -> None:
-        now = timezone.now()
-        again = [failed_again(self._row(each.record), each, now) for each in outcomes.failures]
-        FailedRecord.objects.using(self._using).bulk_update(again, FAILED_AGAIN_FIELDS)
-        for rows, pks in self._resolved(outcomes).items():
-            FailedRecord.objects.using(self._using).filter(pk__in=pks).update(
-                status=FailedRecord.Status.RESOLVED,
-                resolved_at=now,
-                resolved_by=self._by,
-                rows_written=rows,
-                attempts=models.F("attempts") + 1,
-            )
-
-    def _resolved(self, outcomes: Outcomes) -> dict[int, list[int]]:
-        """Keys of the failed records that went well, by the number of rows they became."""
-        resolved: dict[int, list[int]] = {}
-        for record in outcomes.written:
-            resolved.setdefault(outcomes.rows_of(record), []).append(self._row(record).pk)
-        resolved.setdefault(0, []).extend(self._row(r).pk for r in (*outcomes.duplicates, *outcomes.skipped))
-        return resolved
-
-    def _row(self, record: Record) -> FailedRecord:
-        return self._rows[record.topic, record.partition, record.offset]

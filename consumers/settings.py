@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from django.conf import settings
 
 from consumers.core.errors import Misconfigured
-from consumers.core.flood import FloodPolicy
+from consumers.core.flood import FloodPolicies, FloodPolicy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +33,11 @@ class EngineSettings:
     """The alias of the database."""
     flood_guard: bool = True
     flood: FloodPolicy = field(default_factory=FloodPolicy)
+    flood_topics: Mapping[str, FloodPolicy | Mapping[str, Any]] = field(default_factory=dict)
+    """By topic, as consumers name them: a policy of its own, or the fields in which it differs from `flood`."""
+    release_on_save: int = 100
+    """When a row is saved that failed records wait for, so many of them are processed at once, in the thread that saved
+    it; the others are left to `reprocess_failures --watch`. 0: all of them."""
     commit_interval: float = 1.0
     """Offsets are committed to the broker this often; the ledger moves with every chunk."""
     revoke_timeout: float = 30.0
@@ -49,9 +54,26 @@ class EngineSettings:
         """The names on the broker of topics as consumers name them."""
         return [self.topic_prefix + topic for topic in topics]
 
-    @property
-    def flood_policy(self) -> FloodPolicy:
-        return self.flood if self.flood_guard else FloodPolicy(enabled=False)
+    def flood_policies(self) -> FloodPolicies:
+        """What the flood guard goes by; topics under their real names.
+
+        Raises:
+            Misconfigured: a policy makes no sense.
+        """
+        if not self.flood_guard:
+            return FloodPolicies(FloodPolicy(enabled=False))
+        default = self._flood_policy("flood", self.flood)
+        topics = {name: self._flood_policy(f"flood_topics[{name!r}]", each) for name, each in self.flood_topics.items()}
+        return FloodPolicies(default, {self.topic_prefix + name: policy for name, policy in topics.items()})
+
+    def _flood_policy(self, where: str, given: FloodPolicy | Mapping[str, Any]) -> FloodPolicy:
+        if isinstance(given, FloodPolicy):
+            return given
+        base = self.flood if isinstance(self.flood, FloodPolicy) else FloodPolicy(**self.flood)
+        known = {each.name for each in fields(FloodPolicy)}
+        if not isinstance(given, Mapping) or not known.issuperset(given):
+            raise Misconfigured(f"settings.CONSUMERS: {where} must have keys among {sorted(known)}, not {given!r}")
+        return replace(base, **given)
 
     @property
     def permits(self) -> int:

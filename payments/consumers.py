@@ -21,6 +21,7 @@ class PaymentConsumer(BatchConsumer[PaymentEvent, Payment]):
     event = PaymentEvent
     model = Payment
     unique: ClassVar[Sequence[str]] = ["transaction_id"]
+    parents = (Advertiser,)
     on_conflict = "compare"
     content: ClassVar[Sequence[str]] = [
         "advertiser_id",
@@ -38,7 +39,11 @@ class PaymentConsumer(BatchConsumer[PaymentEvent, Payment]):
 
     def process(self, event: PaymentEvent, advertisers: Set[int]) -> Payment:
         if event.advertiser_id not in advertisers:
-            reject("unknown_advertiser", advertiser_id=event.advertiser_id)
+            reject(
+                "unknown_advertiser",
+                waits_for=(Advertiser, event.advertiser_id),
+                advertiser_id=event.advertiser_id,
+            )
         return Payment(
             transaction_id=event.transaction_id,
             advertiser_id=event.advertiser_id,

@@ -52,6 +52,7 @@ CONSUMERS = {
     "group_protocol": env.str("KAFKA_GROUP_PROTOCOL", default="classic"),
     "topic_prefix": env.str("CONSUMERS_TOPIC_PREFIX", default=""),
     "flood_guard": env.str("CONSUMERS_FLOOD_GUARD", default="on").lower() not in ("off", "0", "false", "no"),
+    "flood_topics": env.properties("CONSUMERS_FLOOD_TOPICS"),
     "lanes": env.int("CONSUMERS_LANES", default=2),
 }
 

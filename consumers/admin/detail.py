@@ -67,11 +67,19 @@ def _history(record: FailedRecord) -> list[tuple[str, str]]:
         ("First failed", moment(record.first_failed_at)),
         ("Last failed", moment(record.last_failed_at)),
     ]
+    if record.repeats > 1:
+        failures.append(("In the same way", f"{record.repeats} times in a row"))
     if record.status == FailedRecord.Status.PENDING:
-        return failures
+        return [*failures, *_what_next(record)]
     ended = record.get_status_display().capitalize()
     note = [("Note", visible(record.note))] if record.note else []
     return [*failures, (ended, moment(record.resolved_at)), (f"{ended} by", visible(record.resolved_by) or "-"), *note]
+
+
+def _what_next(record: FailedRecord) -> list[tuple[str, str]]:
+    """What makes a pending record due again without an operator."""
+    due = [("Due again", moment(record.retry_after))] if record.retry_after else []
+    return [*due, ("Waits for", visible(record.waits_for))] if record.waits_for else due
 
 
 def _stored(record: FailedRecord) -> Mapping[str, Any]:

@@ -19,11 +19,22 @@ class ConsumerError(Exception):
 class RecordError(ConsumerError):
     """The record itself is bad: it becomes a FailedRecord and its neighbours go on."""
 
-    def __init__(self, reason: str, message: str | None = None, **facts: Any) -> None:
-        """`reason` is the code that groups failures; `facts` are shown with the failed record."""
+    def __init__(
+        self,
+        reason: str,
+        message: str | None = None,
+        *,
+        retry_after: float | None = None,
+        waits_for: tuple[type[Any], Any] | None = None,
+        **facts: Any,
+    ) -> None:
+        """`reason` is the code that groups failures; `facts` are shown with the failed record. It may be due again
+        `retry_after` so many seconds, or once the row that it `waits_for` is there: (model, primary key)."""
         detail = ", ".join(f"{name}={value!r}" for name, value in facts.items())
         super().__init__(message or (f"{reason}: {detail}" if detail else reason))
         self.reason = reason
+        self.retry_after = retry_after
+        self.waits_for = waits_for
         self.facts = facts
 
 
@@ -44,6 +55,11 @@ class TooLarge(RecordError):
 
 class TransientError(ConsumerError):
     """Passing trouble, such as a time-out: the same record may well succeed later."""
+
+    def __init__(self, message: str | None = None, *, retry_after: float | None = None) -> None:
+        """`retry_after`: do not try again sooner, in seconds."""
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class FatalError(ConsumerError):
@@ -86,10 +102,19 @@ class Fenced(ConsumerError):
         super().__init__("fenced: " + ", ".join(sorted(map(str, self.sources))))
 
 
-def reject(reason: str, **facts: Any) -> NoReturn:
+def reject(
+    reason: str,
+    *,
+    retry_after: float | None = None,
+    waits_for: tuple[type[Any], Any] | None = None,
+    **facts: Any,
+) -> NoReturn:
     """Refuse a record from `process`: it is stored as failed under `reason`, with `facts` beside it.
+
+    It may be due again by itself: `retry_after` so many seconds, or once the row is there that it `waits_for`, given as
+    (model, primary key).
 
     Raises:
         RecordError: always.
     """
-    raise RecordError(reason, **facts)
+    raise RecordError(reason, retry_after=retry_after, waits_for=waits_for, **facts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from consumers.core.errors import Flood, Misconfigured
@@ -28,6 +29,17 @@ class FloodPolicy:
             raise Misconfigured("FloodPolicy.window and .run must be at least 1")
 
 
+@dataclass(frozen=True)
+class FloodPolicies:
+    """A policy for every topic."""
+
+    default: FloodPolicy
+    by_topic: Mapping[str, FloodPolicy] = field(default_factory=dict)
+
+    def of(self, topic: str) -> FloodPolicy:
+        return self.by_topic.get(topic, self.default)
+
+
 @dataclass
 class _Window:
     """(records, failed) of the latest chunks, and the failures in a row at the end."""
@@ -39,8 +51,8 @@ class _Window:
 class FloodGuard:
     """Judges chunks before they are settled and remembers those that were. One guard serves one consumer."""
 
-    def __init__(self, policy: FloodPolicy) -> None:
-        self.policy = policy
+    def __init__(self, policies: FloodPolicies) -> None:
+        self._policies = policies
         self._windows: dict[str, _Window] = {}
 
     def judge(self, outcomes: Outcomes) -> None:
@@ -49,31 +61,29 @@ class FloodGuard:
         Raises:
             Flood: too many of a topic's records fail; the message shows the commonest reason with an example.
         """
-        if self.policy.enabled and outcomes.failures:
-            for topic, failed in _failed_by_topic(outcomes).items():
+        for topic, failed in _failed_by_topic(outcomes).items() if outcomes.failures else ():
+            if self._policies.of(topic).enabled:
                 self._judge_topic(topic, failed, outcomes)
 
     def remember(self, outcomes: Outcomes) -> None:
         """Take a settled chunk into account."""
-        if not self.policy.enabled:
-            return
         failed = _failed_by_topic(outcomes)
         for topic, received in _received_by_topic(outcomes).items():
-            window = self._windows.setdefault(topic, _Window())
+            policy, window = self._policies.of(topic), self._windows.setdefault(topic, _Window())
             window.chunks.append((received, failed[topic]))
             window.run = window.run + received if failed[topic] == received else 0
-            while sum(n for n, _ in window.chunks) - window.chunks[0][0] >= self.policy.window:
+            while sum(n for n, _ in window.chunks) - window.chunks[0][0] >= policy.window:
                 window.chunks.popleft()
 
     def _judge_topic(self, topic: str, failed: int, outcomes: Outcomes) -> None:
-        window = self._windows.get(topic, _Window())
+        policy, window = self._policies.of(topic), self._windows.get(topic, _Window())
         received = _received_by_topic(outcomes)[topic]
         seen = received + sum(n for n, _ in window.chunks)
         bad = failed + sum(f for _, f in window.chunks)
         run = window.run + received if failed == received else 0
-        if run >= self.policy.run:
+        if run >= policy.run:
             raise Flood(_message(topic, f"{run} records in a row failed", outcomes))
-        if seen >= self.policy.window and bad / seen >= self.policy.ratio:
+        if seen >= policy.window and bad / seen >= policy.ratio:
             raise Flood(_message(topic, f"{bad} of the last {seen} records failed", outcomes))
 
 
@@ -94,6 +104,6 @@ def _message(topic: str, what: str, outcomes: Outcomes) -> str:
     example = next(failure for failure in failures if failure.reason == reason)
     return (
         f"flood guard: {what} on {topic}; nothing of this chunk is settled. Commonest reason: {reason} ({count} of "
-        f"{len(failures)}), for example {example.record}: {example.message[:200]}. Mend what sends them, or set "
-        f"CONSUMERS_FLOOD_GUARD=off to store them all as failed."
+        f"{len(failures)}), for example {example.record}: {example.message[:200]}. Mend what sends them, or "
+        f"store them all as failed with CONSUMERS_FLOOD_GUARD=off (this topic alone: CONSUMERS_FLOOD_TOPICS)."
     )

@@ -39,6 +39,12 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     exception: str = ""
     traceback: str = ""
     fingerprint: str = ""
+    retry_after: float | None = None
+    """Due again after so many seconds."""
+    waits_for: str = ""
+    """The row whose coming makes it due again."""
+    key: str = ""
+    """What its order is kept by, if it holds back later records."""
 
 
 @dataclass

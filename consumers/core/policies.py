@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from consumers.core.errors import Misconfigured, TransientError
+from consumers.core.errors import FatalError, Misconfigured, TransientError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,17 +50,40 @@ class Backoff:
 
 @dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
-    """When `process` is tried again on the same record, in place."""
+    """What an error of `process` means, and when the record is tried again: at once, in place, and later, once it is
+    stored as failed. Times in seconds."""
 
     attempts: int = 3
     """Calls in all, the first included."""
     backoff: Backoff = field(default_factory=Backoff)
+    """The pauses between them."""
+    budget: float = 30.0
+    """What retries may add to one chunk: none begins later than this after the chunk's first. It bounds what an ailing
+    service can cost; its records are stored as failed and are due again `later`."""
     transient: tuple[type[BaseException], ...] = (TransientError, ConnectionError, TimeoutError)
-    """Errors that may pass; any other error of `process` fails the record at once."""
+    """Errors that may pass; any other error of `process`, but for the fatal ones, fails the record at once."""
+    fatal: tuple[type[BaseException], ...] = ()
+    """Errors that no record is to blame for and no retry will mend, such as a rejected credential: they stop the
+    process, and nothing of the chunk is settled. A FatalError always is one."""
+    later: float = 60.0
+    """A record that a transient error failed is due again after so long, for `reprocess_failures --watch`. Doubles each
+    time it fails in the same way, up to an hour. 0: it waits for an operator."""
+    same_failures: int = 10
+    """The loop guard: a record that failed in the same way so often is left to an operator."""
+    hold_key: bool = False
+    """With `order_by`: once a record has failed, later ones of its key and partition fail too, as `held_back`, until it
+    is resolved or discarded. False lets them pass it."""
 
     def __post_init__(self) -> None:
-        if self.attempts < 1:
-            raise Misconfigured(f"RetryPolicy.attempts must be at least 1, not {self.attempts}")
+        for name in ("attempts", "same_failures"):
+            if getattr(self, name) < 1:
+                raise Misconfigured(f"RetryPolicy.{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("budget", "later"):
+            if getattr(self, name) < 0:
+                raise Misconfigured(f"RetryPolicy.{name} must not be negative, not {getattr(self, name)}")
 
     def is_transient(self, error: BaseException) -> bool:
         return isinstance(error, self.transient)
+
+    def is_fatal(self, error: BaseException) -> bool:
+        return isinstance(error, (FatalError, *self.fatal))

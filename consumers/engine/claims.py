@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping
-from time import monotonic
 from typing import TypeVar
 
-from consumers.concurrency import sleep
+from consumers.concurrency import monotonic, sleep
 from consumers.core.errors import LogMadeAnew, TransientError
 from consumers.core.policies import Backoff
 from consumers.core.records import TopicPartition
 from consumers.core.source import Committed, Offsets, RecordSource
 from consumers.engine.hold import Abandoned, Holder
 from consumers.engine.partitions import Hold, Partition, Partitions
-from consumers.ledger import Ledger
+from consumers.engine.storage import Storage
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +25,8 @@ _LOOKS_AT_THE_END = 5
 class Claims:
     """Takes partitions from assigned to active. `claim` runs in a greenlet of its own, so that polling goes on."""
 
-    def __init__(self, ledger: Ledger, source: RecordSource, partitions: Partitions, holder: Holder) -> None:
-        self._ledger = ledger
+    def __init__(self, storage: Storage, source: RecordSource, partitions: Partitions, holder: Holder) -> None:
+        self._storage = storage
         self._source = source
         self._partitions = partitions
         self._holder = holder
@@ -41,7 +40,7 @@ class Claims:
         try:
             starts = self._starts(partitions)
             claimed = self._holder.run(
-                lambda: self._ledger.claim({s: o for s, o in starts.items() if self._wanted(partitions, s)}),
+                lambda: self._storage.claim({s: o for s, o in starts.items() if self._wanted(partitions, s)}),
                 f"the claim of {len(partitions)} partitions",
                 wanted=lambda: any(p.hold is Hold.CLAIMING for p in partitions),
             )
@@ -75,7 +74,7 @@ class Claims:
         committed for the group; else at the first record."""
         sources = [partition.source for partition in partitions]
         known = self._holder.run(
-            lambda: self._ledger.known(sources), f"the ledger of {len(sources)} partitions", lambda: bool(sources)
+            lambda: self._storage.known(sources), f"the ledger of {len(sources)} partitions", lambda: bool(sources)
         )
         committed = self._persist(lambda: self._source.committed(sources))
         watermarks = self._persist(lambda: self._source.watermarks(sources))
@@ -105,9 +104,9 @@ class Claims:
             sleep(self._backoff.delay(attempt))
         source = short[0]
         raise LogMadeAnew(
-            f"group {self._ledger.group} stands at {positions[source]} of {source}, but the log ends at "
+            f"group {self._storage.group} stands at {positions[source]} of {source}, but the log ends at "
             f"{ends[source][1]}: the topic was made anew, or lost its end. To read what it holds now: manage.py seek "
-            f"--group {self._ledger.group} --topic {source.topic} --to-beginning"
+            f"--group {self._storage.group} --topic {source.topic} --to-beginning"
         )
 
     def _first(self, source: TopicPartition, watermarks: tuple[int, int], committed: Committed | None) -> int:
@@ -120,7 +119,7 @@ class Claims:
             logger.warning(
                 "group %s has consumed %s before, up to %d, but not into this database: beginning at its first record. "
                 "To begin elsewhere use manage.py seek",
-                self._ledger.group,
+                self._storage.group,
                 source,
                 committed.offset,
             )
@@ -135,7 +134,7 @@ class Claims:
             LogMadeAnew: it is not.
         """
         sources = self._source.partitions()
-        known = self._holder.run(lambda: self._ledger.known(sources), f"the ledger of {len(sources)} partitions")
+        known = self._holder.run(lambda: self._storage.known(sources), f"the ledger of {len(sources)} partitions")
         if known:
             self.confirm(known)
         committed = self._persist(lambda: self._source.committed(known)) if known else {}
@@ -147,7 +146,7 @@ class Claims:
             logger.warning(
                 "offsets of group %s were moved by another tool: %s to %d. The ledger stands at %d and decides; to "
                 "move the group use manage.py seek",
-                self._ledger.group,
+                self._storage.group,
                 source,
                 committed.offset,
                 line,

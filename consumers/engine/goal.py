@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from time import monotonic
-
+from consumers.concurrency import monotonic
 from consumers.core.records import TopicPartition
 from consumers.core.source import RecordSource
 from consumers.engine.hold import Holder
 from consumers.engine.partitions import Partitions
-from consumers.ledger import Ledger
+from consumers.engine.storage import Storage
 
 
 class Goal:
@@ -20,14 +19,14 @@ class Goal:
         max_records: int,
         source: RecordSource,
         partitions: Partitions,
-        ledger: Ledger,
+        storage: Storage,
         holder: Holder,
     ) -> None:
         self._until_end = until_end
         self._left = max_records or None
         self._source = source
         self._partitions = partitions
-        self._ledger = ledger
+        self._storage = storage
         self._holder = holder
         self._ends: dict[TopicPartition, int] = {}
         self._asked_at = 0.0
@@ -63,7 +62,7 @@ class Goal:
                 del self._ends[source]
         elsewhere = [source for source in self._ends if self._partitions.get(source) is None]
         if elsewhere and monotonic() - self._asked_at >= 0.5:
-            known = self._holder.run(lambda: self._ledger.known(elsewhere), "a look at the ledger")
+            known = self._holder.run(lambda: self._storage.known(elsewhere), "a look at the ledger")
             self._asked_at = monotonic()
             for source in elsewhere:
                 if known.get(source, -1) >= self._ends[source]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from time import monotonic
 from typing import TypeVar
 
-from consumers.concurrency import Permits, sleep
+from consumers.concurrency import Permits, monotonic, sleep
 from consumers.core.policies import Backoff
 from consumers.database import connection_scope
 from consumers.postgres.errors import describe, is_outage

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection
 from functools import partial
-from time import monotonic
 from typing import TypeVar
 
-from consumers.concurrency import Event, Queue, Scope
+from consumers.concurrency import Event, Queue, Scope, monotonic
 from consumers.core.chunks import Backlog, Chunk, Run
 from consumers.core.errors import Fenced
 from consumers.core.outcomes import Outcomes
@@ -16,8 +15,8 @@ from consumers.core.policies import BatchPolicy
 from consumers.core.records import TopicPartition
 from consumers.engine.hold import Abandoned, Holder
 from consumers.engine.partitions import Partitions
-from consumers.pipeline.flow import Flow, Prepared
-from consumers.pipeline.progress import LedgerProgress
+from consumers.engine.storage import Storage
+from consumers.pipeline.flow import Prepared
 
 logger = logging.getLogger(__name__)
 
@@ -32,21 +31,19 @@ class Lane:
     def __init__(
         self,
         *,
-        flow: Flow,
+        storage: Storage,
         policy: BatchPolicy,
         holder: Holder,
         partitions: Partitions,
-        progress: Callable[[], LedgerProgress],
         on_settled: Callable[[Chunk, Outcomes, float], None],
         on_fenced: Callable[[Chunk, Sources], None],
     ) -> None:
-        """`progress` makes the ledger's side of a chunk; `on_settled` is told of each chunk, what became of it and the
-        seconds it took to settle; `on_fenced` of partitions that another member has claimed."""
-        self._flow = flow
+        """`on_settled` is told of each chunk, what became of it and the seconds it took to settle; `on_fenced` of
+        partitions that another member has claimed."""
+        self._storage = storage
         self._policy = policy
         self._holder = holder
         self._partitions = partitions
-        self._progress = progress
         self._on_settled = on_settled
         self._on_fenced = on_fenced
         self._backlog = Backlog()
@@ -123,7 +120,7 @@ class Lane:
                 self._moved_at = monotonic()
             self._in_flight.append(chunk)
             self._moved.set()
-            prepared = self._held(f"preparing {chunk}", chunk, partial(self._flow.prepare, chunk))
+            prepared = self._held(f"preparing {chunk}", chunk, partial(self._storage.prepare, chunk))
             if prepared is None:
                 self._done(chunk)
             else:
@@ -142,10 +139,10 @@ class Lane:
         chunk = prepared.chunk
         if not chunk.spans:
             return None
-        report, progress, start = Outcomes(), self._progress(), monotonic()
+        report, start = Outcomes(), monotonic()
 
         def settle() -> bool:
-            self._flow.settle(prepared, progress, report)
+            self._storage.settle(prepared, report)
             return True
 
         try:

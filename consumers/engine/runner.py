@@ -5,14 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from time import monotonic
 from typing import Any
 
-from consumers.concurrency import Permits, Scope, stacks
+from consumers.concurrency import Permits, Scope, monotonic, stacks
 from consumers.consumer import BatchConsumer
 from consumers.core.chunks import Chunk, Run, Span
 from consumers.core.errors import DrainTimedOut, FencedEverywhere, Stuck, TransientError
-from consumers.core.flood import FloodGuard
 from consumers.core.lifecycle import Lifecycle, State
 from consumers.core.outcomes import Outcomes
 from consumers.core.policies import BatchPolicy
@@ -24,9 +22,7 @@ from consumers.engine.hold import Holder
 from consumers.engine.lane import Lane
 from consumers.engine.partitions import Hold, Partition, Partitions
 from consumers.engine.stats import Statistics
-from consumers.ledger import Ledger
-from consumers.pipeline.flow import Flow
-from consumers.pipeline.progress import LedgerProgress
+from consumers.engine.storage import DatabaseStorage, Storage
 from consumers.settings import EngineSettings
 
 logger = logging.getLogger(__name__)
@@ -58,7 +54,9 @@ class Runner:
         settings: EngineSettings,
         permits: Permits,
         options: RunOptions | None = None,
+        storage: Storage | None = None,
     ) -> None:
+        """`storage` is the database by default."""
         options = options or RunOptions()
         self.consumer = consumer
         self.statistics = Statistics(consumer.name)
@@ -67,18 +65,12 @@ class Runner:
         self._source = source
         self._settings = settings
         self._policy = _policy(consumer.batch, options)
-        self._ledger = Ledger(options.group or consumer.name, settings.database, consumer.name)
+        group = options.group or consumer.name
+        self._storage = storage or DatabaseStorage(consumer, settings, group, options.concurrency)
         self._holder = Holder(permits)
-        self._claims = Claims(self._ledger, source, self.partitions, self._holder)
+        self._claims = Claims(self._storage, source, self.partitions, self._holder)
         self._regain = Regain(self.partitions)
-        self._goal = Goal(options.until_end, options.max_records, source, self.partitions, self._ledger, self._holder)
-        self._flow = Flow(
-            consumer,
-            using=settings.database,
-            guard=FloodGuard(settings.flood_policy),
-            concurrency=options.concurrency,
-            idle=settings.transaction_idle_timeout,
-        )
+        self._goal = Goal(options.until_end, options.max_records, source, self.partitions, self._storage, self._holder)
         self._lanes = [self._lane() for _ in range(settings.lanes)]
         self._committed_at = monotonic()
 
@@ -121,7 +113,7 @@ class Runner:
             scope.spawn(self._claims.claim, claiming)
         if self._regain.is_hopeless():
             raise FencedEverywhere(
-                f"{self.consumer.name}: another process has claimed every partition of group {self._ledger.group} "
+                f"{self.consumer.name}: another process has claimed every partition of group {self._storage.group} "
                 "again and again; is the group's name in use elsewhere?"
             )
         self._look_for_standstill()
@@ -216,11 +208,10 @@ class Runner:
 
     def _lane(self) -> Lane:
         return Lane(
-            flow=self._flow,
+            storage=self._storage,
             policy=self._policy,
             holder=self._holder,
             partitions=self.partitions,
-            progress=lambda: LedgerProgress(self._ledger, self.consumer.name),
             on_settled=self._settled,
             on_fenced=self._fenced,
         )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from time import monotonic
 
+from consumers.concurrency import monotonic
 from consumers.core.outcomes import Outcomes, Tally
 
 

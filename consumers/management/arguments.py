@@ -32,3 +32,14 @@ def moment(text: str) -> datetime:
     if parsed is None:
         raise argparse.ArgumentTypeError(f"must be a time such as 2026-11-24T20:00 or a date, not {text!r}")
     return parsed if timezone.is_aware(parsed) else timezone.make_aware(parsed)
+
+
+def seconds(text: str) -> float:
+    """A number of seconds above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, not {text!r}")
+    return value

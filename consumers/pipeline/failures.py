@@ -1,29 +1,30 @@
-"""From an error to a `Failure`, and from there to the table of failed records."""
+"""From an error to a `Failure`: what is kept of it, in a form that a table can hold."""
 
 from __future__ import annotations
 
 import traceback as tracebacks
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 
-from django.utils import timezone
+from django.db.models import Model
 
-from consumers.core.errors import RecordError, TooLarge
+from consumers.core.errors import RecordError
 from consumers.core.fingerprint import fingerprint
 from consumers.core.outcomes import Failure
 from consumers.core.records import Record
-from consumers.headers import pack_headers
 from consumers.models import FailedRecord
 from consumers.postgres.errors import Trouble, classify, describe
 
 _REASON_LIMIT = FailedRecord._meta.get_field("reason").max_length
+_TOKEN_LIMIT = FailedRecord._meta.get_field("waits_for").max_length
 _MESSAGE_LIMIT = 4_000
 _TRACEBACK_LIMIT = 32_000
 _REASONS = {Trouble.CONSTRAINT: "constraint", Trouble.DATA: "data"}
 
 
-def failure(record: Record, error: BaseException, reason: str | None = None) -> Failure:
-    """What is kept of an error. The reason is the error's own, the database's verdict, or `handler_error`."""
+def failure(
+    record: Record, error: BaseException, reason: str | None = None, retry_after: float | None = None
+) -> Failure:
+    """What is kept of an error. The reason is the error's own, the database's verdict, or `handler_error`; the error
+    also knows best, if at all, after how many seconds the record is due again."""
     trouble = classify(error)
     if isinstance(error, RecordError):
         kind, reason, message, trace = "", reason or error.reason, str(error), ""
@@ -41,97 +42,24 @@ def failure(record: Record, error: BaseException, reason: str | None = None) -> 
         exception=kind[:255],
         traceback=_storable(trace, _TRACEBACK_LIMIT),
         fingerprint=fingerprint(reason, kind, _place(error), message),
+        retry_after=_given(error) if _given(error) is not None else retry_after,
+        waits_for=_awaited(error),
     )
 
 
-def store_failures(failures: Sequence[Failure], *, consumer: str, group: str, using: str) -> None:
-    """Write failures of newly received records. One that failed before at this position is updated, never doubled."""
-    if failures:
-        attempts = _earlier_attempts(failures, group, using)
-        now = timezone.now()
-        rows = [_row(each, consumer, group, attempts, now) for each in failures]
-        FailedRecord.objects.using(using).bulk_create(
-            rows,
-            update_conflicts=True,
-            unique_fields=["group", "topic", "partition", "offset"],
-            update_fields=[*_VERDICT, "attempts", *_AS_RECEIVED, *_PENDING_AGAIN],
-        )
+def _given(error: BaseException) -> float | None:
+    seconds = getattr(error, "retry_after", None)
+    return float(seconds) if isinstance(seconds, int | float) and seconds >= 0 else None
 
 
-_AS_RECEIVED = ("consumer", "value", "key", "headers", "timestamp")
-_PENDING_AGAIN = ("status", "resolved_at", "resolved_by")
-_VERDICT = ("reason", "exception", "message", "traceback", "fingerprint", "last_failed_at")
+def _awaited(error: BaseException) -> str:
+    awaited = error.waits_for if isinstance(error, RecordError) else None
+    return "" if awaited is None else parent_token(*awaited)
 
 
-def failed_again(row: FailedRecord, verdict: Failure, now: datetime) -> FailedRecord:
-    """Note on a stored record that it failed once more, and why. The caller saves it."""
-    for name in _VERDICT[:-1]:
-        setattr(row, name, getattr(verdict, name))
-    row.last_failed_at = now
-    row.attempts += 1
-    return row
-
-
-FAILED_AGAIN_FIELDS = [*_VERDICT, "attempts"]
-
-
-def resolve_redelivered(records: Iterable[Record], group: str, using: str) -> None:
-    """Mark the pending failures of records that came again and went well this time."""
-    offsets: dict[tuple[str, int], list[int]] = {}
-    for record in records:
-        offsets.setdefault(record.source, []).append(record.offset)
-    for (topic, partition), numbers in offsets.items():
-        FailedRecord.objects.using(using).filter(
-            group=group, topic=topic, partition=partition, offset__in=numbers, status=FailedRecord.Status.PENDING
-        ).update(status=FailedRecord.Status.RESOLVED, resolved_at=timezone.now(), resolved_by="redelivery")
-
-
-def _row(each: Failure, consumer: str, group: str, attempts: dict[Record, int], now: datetime) -> FailedRecord:
-    record = each.record
-    stamp = record.timestamp
-    return FailedRecord(
-        consumer=consumer,
-        group=group,
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        timestamp=None if stamp is None else _moment(stamp),
-        key=record.key,
-        value=_kept(each),
-        headers=pack_headers(record.headers),
-        attempts=attempts.get(record, 0) + 1,
-        first_failed_at=now,
-        last_failed_at=now,
-        **{name: getattr(each, name) for name in _VERDICT[:-1]},
-    )
-
-
-def _kept(each: Failure) -> bytes | None:
-    value = each.record.value
-    return value[: TooLarge.HEAD] if value and each.reason == TooLarge.REASON else value
-
-
-def _earlier_attempts(failures: Sequence[Failure], group: str, using: str) -> dict[Record, int]:
-    positions = {(each.record.topic, each.record.partition, each.record.offset): each.record for each in failures}
-    earlier = FailedRecord.objects.using(using).filter(
-        group=group,
-        topic__in={topic for topic, _, _ in positions},
-        offset__in=[offset for _, _, offset in positions],
-    )
-    found = earlier.values_list("topic", "partition", "offset", "attempts")
-    return {
-        positions[topic, partition, offset]: count
-        for topic, partition, offset, count in found
-        if (topic, partition, offset) in positions
-    }
-
-
-def _moment(milliseconds: int) -> datetime | None:
-    """A producer may set any number as its timestamp; one that no date can hold is dropped."""
-    try:
-        return datetime.fromtimestamp(milliseconds / 1000, UTC)
-    except (OverflowError, ValueError, OSError):
-        return None
+def parent_token(model: type[Model], pk: object) -> str:
+    """How a row is named that failed records wait for, such as `ads.campaign:7`."""
+    return _storable(f"{model._meta.label_lower}:{pk}", _MESSAGE_LIMIT)[:_TOKEN_LIMIT]
 
 
 def _said(error: BaseException) -> str:

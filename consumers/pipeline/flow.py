@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from consumers.core.flood import FloodGuard
 from consumers.core.outcomes import Outcomes
 from consumers.core.records import TopicPartition
 from consumers.pipeline.decode import EventDecoder
+from consumers.pipeline.hold import Held, HoldingWriter, with_keys
 from consumers.pipeline.process import Processor, prefetch
 from consumers.pipeline.units import Unit
 from consumers.pipeline.write import Writer
@@ -47,6 +48,10 @@ class Progress(Protocol):
         """
         ...
 
+    def held(self, keys: Collection[str], chunk: Chunk) -> Held:
+        """Where pending failures from before this chunk hold its keys back."""
+        ...
+
     def finish(self, chunk: Chunk, outcomes: Outcomes) -> None:
         """Last in the transaction: keep the failures and move the progress."""
         ...
@@ -71,6 +76,7 @@ class Flow:
         self._decoder = EventDecoder(consumer.event, consumer.batch.record_bytes)
         self._processor = Processor(consumer, concurrency or consumer.max_concurrency)
         self._writer = Writer(consumer, using)
+        self._holding = HoldingWriter(self._writer) if consumer.retry.hold_key else None
         self._begin = (
             f"SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL idle_in_transaction_session_timeout = {idle * 1000:.0f}"
         )
@@ -104,12 +110,20 @@ class Flow:
             if not progress.begin(prepared.chunk):
                 return
             outcomes = prepared.outcomes.copy()
-            self._writer.write(prepared.units, outcomes)
+            self._write(prepared, progress, outcomes)
             outcomes.balance(prepared.chunk.records)
             self._guard.judge(outcomes)
             progress.finish(prepared.chunk, outcomes)
             report.replace(outcomes)
         self._guard.remember(report)
+
+    def _write(self, prepared: Prepared, progress: Progress, outcomes: Outcomes) -> None:
+        if self._holding is None:
+            self._writer.write(prepared.units, outcomes)
+            return
+        keys = {unit.key for unit in prepared.units} - {""}
+        self._holding.write(prepared.units, outcomes, progress.held(keys, prepared.chunk) if keys else {})
+        outcomes.failures = with_keys(prepared.units, outcomes.failures)
 
     def _prepare_transaction(self) -> None:
         """Foreign keys are checked with each statement, so that a bad record shows inside its savepoint; and a frozen

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+
+from django.db.models import Q
 
 from consumers.core.chunks import Chunk, gaps
 from consumers.core.ledger import Position, Standing, judge
@@ -10,7 +12,8 @@ from consumers.core.outcomes import Outcomes
 from consumers.core.records import TopicPartition
 from consumers.ledger import Ledger
 from consumers.models import OffsetGap
-from consumers.pipeline.failures import resolve_redelivered, store_failures
+from consumers.pipeline.hold import Held, failed_before
+from consumers.pipeline.keep import resolve_redelivered, store_failures
 
 
 class LedgerProgress:
@@ -24,6 +27,11 @@ class LedgerProgress:
     def begin(self, chunk: Chunk) -> bool:
         self._lines = self._ledger.lock(chunk.spans)
         return judge(self._lines, chunk.spans, chunk.epochs) is Standing.DUE
+
+    def held(self, keys: Collection[str], chunk: Chunk) -> Held:
+        before = Q(*(Q(**source._asdict(), offset__lt=span.start) for source, span in chunk.spans.items()))
+        before.connector = Q.OR
+        return failed_before(keys, Q(group=self._ledger.group) & before, self._ledger.using)
 
     def finish(self, chunk: Chunk, outcomes: Outcomes) -> None:
         counted_to = {source: self._lines[source].counted_to for source in chunk.spans}

@@ -14,3 +14,5 @@ class Unit(NamedTuple):
 
     record: Record
     rows: tuple[Model, ...]
+    key: str = ""
+    """What its order is kept by, if a failure of it holds back later records."""

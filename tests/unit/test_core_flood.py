@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from consumers.core.errors import Flood, Misconfigured
-from consumers.core.flood import FloodGuard, FloodPolicy
+from consumers.core.flood import FloodGuard, FloodPolicies, FloodPolicy
 from consumers.core.outcomes import Failure, Outcomes
 from consumers.core.records import Record, TopicPartition
 
@@ -41,7 +41,7 @@ def chunk(good: int, bad: int, topic: str = "a", reason: str = "invalid") -> Out
 def test_a_chunk_is_judged_with_what_came_before(
     before: list[tuple[int, int]], now: tuple[int, int], flood: bool
 ) -> None:
-    guard = FloodGuard(POLICY)
+    guard = FloodGuard(FloodPolicies(POLICY))
     for good, bad in before:
         guard.remember(chunk(good, bad))
     if flood:
@@ -52,21 +52,58 @@ def test_a_chunk_is_judged_with_what_came_before(
 
 
 def test_topics_are_judged_apart() -> None:
-    guard = FloodGuard(POLICY)
+    guard = FloodGuard(FloodPolicies(POLICY))
     guard.remember(chunk(0, 59, "a"))
     guard.judge(chunk(0, 59, "b"))
     with pytest.raises(Flood, match="on a;"):
         guard.judge(chunk(0, 1, "a"))
 
 
+def test_a_topic_may_have_a_policy_of_its_own() -> None:
+    guard = FloodGuard(FloodPolicies(POLICY, {"b": FloodPolicy(run=3), "c": FloodPolicy(enabled=False)}))
+    guard.judge(chunk(0, 59, "a"))
+    guard.judge(chunk(0, 500, "c"))
+    with pytest.raises(Flood, match="3 records in a row failed on b;"):
+        guard.judge(chunk(0, 3, "b"))
+
+
+def producers(bad_share: float, chunks: int) -> FloodGuard:
+    """The default policy after chunks of a thousand records, of which one of several producers sends this share, all
+    of it bad and in a row."""
+    guard = FloodGuard(FloodPolicies(FloodPolicy()))
+    bad = round(1_000 * bad_share)
+    for _ in range(chunks):
+        guard.judge(chunk(1_000 - bad, bad))
+        guard.remember(chunk(1_000 - bad, bad))
+    return guard
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.33])
+def test_by_default_one_bad_producer_of_several_is_no_flood(share: float) -> None:
+    producers(share, chunks=200)
+
+
+def test_by_default_a_bad_deploy_upstream_is_a_flood_within_a_few_chunks() -> None:
+    guard = producers(0.0, chunks=50)
+    guard.judge(chunk(0, 1_000))
+    guard.remember(chunk(0, 1_000))
+    with pytest.raises(Flood, match="2000 records in a row failed"):
+        guard.judge(chunk(0, 1_000))
+
+
+def test_by_default_a_deploy_that_breaks_most_of_what_is_sent_is_a_flood() -> None:
+    with pytest.raises(Flood, match="of the last 4000 records failed"):
+        producers(0.6, chunks=4)
+
+
 def test_judging_again_after_an_outage_counts_nothing_twice() -> None:
-    guard = FloodGuard(POLICY)
+    guard = FloodGuard(FloodPolicies(POLICY))
     for _ in range(10):
         guard.judge(chunk(0, 50))
 
 
 def test_a_guard_that_is_off_lets_everything_pass() -> None:
-    guard = FloodGuard(FloodPolicy(enabled=False, window=1, run=1))
+    guard = FloodGuard(FloodPolicies(FloodPolicy(enabled=False, window=1, run=1)))
     guard.judge(chunk(0, 1000))
     guard.remember(chunk(0, 1000))
     guard.judge(chunk(0, 1000))
@@ -76,7 +113,7 @@ def test_the_message_names_topic_reason_example_and_the_way_out() -> None:
     outcomes = chunk(0, 60)
     outcomes.failures += chunk(0, 3, reason="unknown_campaign").failures
     with pytest.raises(Flood) as caught:
-        FloodGuard(POLICY).judge(outcomes)
+        FloodGuard(FloodPolicies(POLICY)).judge(outcomes)
     for part in (
         "63 records in a row failed on a",
         "invalid (60 of 63)",

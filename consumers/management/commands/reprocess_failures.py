@@ -1,4 +1,4 @@
-"""manage.py reprocess_failures: process pending failed records again."""
+"""manage.py reprocess_failures: process pending failed records again, once or whenever they are due."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from consumers.core.errors import ConsumerError, Misconfigured
 from consumers.engine.process import check_database
-from consumers.management.arguments import moment, positive
+from consumers.management.arguments import moment, positive, seconds
 from consumers.reprocess import Result, Selection, reprocess
 from consumers.settings import engine_settings
+from consumers.watch import Watch
+
+BY = "reprocess_failures"
 
 
 class Command(BaseCommand):
@@ -30,20 +33,36 @@ class Command(BaseCommand):
         parser.add_argument("--limit", type=positive, metavar="N", help="attempt at most N records")
         parser.add_argument("--dry-run", action="store_true", help="run them, roll back, and say what would happen")
         parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
+        parser.add_argument(
+            "--watch",
+            action="store_true",
+            help="go on until stopped: process records that are due again by themselves, because their time has come, "
+            "the row they wait for is there, or what held them back is resolved",
+        )
+        parser.add_argument(
+            "--interval", type=seconds, default=5.0, metavar="SECONDS", help="between two looks of --watch (default: 5)"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         selection = Selection(
             ids=tuple(options["id"]) if options["id"] else None,
             **{name: options[name] for name in ("topic", "reason", "fingerprint", "since", "until", "limit")},
         )
+        if options["watch"] and options["dry_run"]:
+            raise CommandError("--watch and --dry-run exclude each other: leave one out", returncode=2)
         try:
             check_database(engine_settings().database)
-            result = reprocess(selection, by="reprocess_failures", dry_run=options["dry_run"])
+            result = self._run(selection, options)
         except Misconfigured as error:
             raise CommandError(str(error), returncode=2) from error
         except ConsumerError as error:
             raise CommandError(str(error), returncode=1) from error
         self.stdout.write(_as_json(result) if options["json"] else _as_text(result, options["dry_run"]))
+
+    def _run(self, selection: Selection, options: dict[str, Any]) -> Result:
+        if options["watch"]:
+            return Watch(selection, by=f"{BY} --watch", interval=options["interval"]).run()
+        return reprocess(selection, by=BY, dry_run=options["dry_run"])
 
 
 def _as_json(result: Result) -> str:

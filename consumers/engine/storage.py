@@ -1,0 +1,85 @@
+"""What a run asks of the database, in four verbs, and the database's answer to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from consumers.consumer import BatchConsumer
+from consumers.core.chunks import Chunk
+from consumers.core.flood import FloodGuard
+from consumers.core.ledger import Position
+from consumers.core.outcomes import Outcomes
+from consumers.core.records import TopicPartition
+from consumers.core.source import Offsets
+from consumers.ledger import Ledger
+from consumers.pipeline.flow import Flow, Prepared
+from consumers.pipeline.progress import LedgerProgress
+from consumers.settings import EngineSettings
+
+
+class Storage(Protocol):
+    """One group's ledger and one consumer's tables. Called from greenlets, each call by a `Holder` under a permit; any
+    may block its caller.
+
+    Raises (any call): an outage, in which case whether the call took effect is open and it will be repeated.
+    """
+
+    group: str
+
+    def known(self, sources: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Where the ledger stands, of those partitions that have a line."""
+        ...
+
+    def claim(self, starts: Offsets) -> dict[TopicPartition, Position]:
+        """Raise the epoch of each partition, which fences whoever held it; one without a line starts at the offset."""
+        ...
+
+    def prepare(self, chunk: Chunk) -> Prepared:
+        """Make a chunk's rows. Writes nothing.
+
+        Raises:
+            FatalError: from the consumer's own code.
+        """
+        ...
+
+    def settle(self, prepared: Prepared, report: Outcomes) -> None:
+        """Write a chunk's rows, failures and progress in one transaction, if it joins on to the ledger under its
+        epochs. `report` receives what became of the records; a repetition that finds the chunk settled leaves it be.
+
+        Raises:
+            Fenced: some of it is not ours any more. Nothing is written.
+            FatalError: flood, or books that do not balance. Nothing is written.
+        """
+        ...
+
+
+class DatabaseStorage:
+    """Django's database: the ledger's table, and the stages that lead to the consumer's own."""
+
+    def __init__(
+        self, consumer: BatchConsumer[Any, Any], settings: EngineSettings, group: str, concurrency: int = 0
+    ) -> None:
+        """`concurrency` 0 takes the consumer's own."""
+        self.group = group
+        self._consumer = consumer.name
+        self._ledger = Ledger(group, settings.database, consumer.name)
+        self._flow = Flow(
+            consumer,
+            using=settings.database,
+            guard=FloodGuard(settings.flood_policies()),
+            concurrency=concurrency,
+            idle=settings.transaction_idle_timeout,
+        )
+
+    def known(self, sources: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        return self._ledger.known(sources)
+
+    def claim(self, starts: Offsets) -> dict[TopicPartition, Position]:
+        return self._ledger.claim(starts)
+
+    def prepare(self, chunk: Chunk) -> Prepared:
+        return self._flow.prepare(chunk)
+
+    def settle(self, prepared: Prepared, report: Outcomes) -> None:
+        self._flow.settle(prepared, LedgerProgress(self._ledger, self._consumer), report)
