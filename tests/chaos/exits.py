@@ -54,6 +54,8 @@ def _verdict(member: Member, log: str, last: str, code: int) -> str:
         return "a traceback"
     if left := _left(member):
         return f"left behind: {left}"
+    if member.ordered and code == -signal.SIGKILL:
+        return ""
     if member.asked.startswith("killed") or code in ALLOWED.get(member.asked, {-signal.SIGKILL}):
         return ""
     if any(text in last for text in (*AT_START, GAVE_UP)):

@@ -26,6 +26,8 @@ class Member:
     orders: Path
     started: float = field(default_factory=time.time)
     asked: str = ""
+    ordered: bool = False
+    """Whether it was ever told to die at a point: it may do so long after that was given up."""
     ended: float = 0.0
 
     @property
@@ -45,6 +47,7 @@ class Member:
 
     def order(self, point: str, passes: int) -> None:
         """Die at the point, after so many passes."""
+        self.ordered = True
         draft = self.orders.with_suffix(".draft")
         draft.write_text(f"{point}:{passes}")
         draft.replace(self.orders)

@@ -102,7 +102,9 @@ def _successor(world: World, fault: Fault, member: Member) -> Member:
 
 def _await_death(member: Member, point: str) -> None:
     """Wait until an order has been carried out."""
-    if not wait_for(lambda: not member.is_alive) or member.asked or member.process.returncode != -signal.SIGKILL:
+    is_dead = wait_for(lambda: not member.is_alive)
+    # Another fault may have sent it a SIGTERM meanwhile, and the order met it while it drained.
+    if not is_dead or member.asked == "SIGKILL" or member.process.returncode != -signal.SIGKILL:
         member.orders.unlink(missing_ok=True)
         raise Missed(f"{point} was not reached")
     member.asked = f"killed {point}"
