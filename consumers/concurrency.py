@@ -148,6 +148,7 @@ class Scope:
     def spawn(self, task: Callable[..., object], *args: Any) -> gevent.Greenlet:
         """Start a task; it may itself spawn into the scope."""
         child = gevent.Greenlet(self._run, task, args)
+        child.is_in_scope = True
         self._children[child] = None
         child.rawlink(self._children.pop)
         child.start()

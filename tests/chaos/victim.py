@@ -60,9 +60,9 @@ def arm(orders: Orders) -> None:
     from consumers.kafka.source import KafkaSource
     from consumers.ledger import Ledger
     from consumers.pipeline import write
+    from consumers.pipeline.failed_progress import FailedRecordProgress
     from consumers.pipeline.flow import Flow
     from consumers.pipeline.progress import LedgerProgress
-    from consumers.reprocess import _FailedRecordProgress
 
     def before(owner: Any, name: str, point: str) -> None:
         _wrap(owner, name, lambda: orders.passing(point), lambda: None)
@@ -77,7 +77,7 @@ def arm(orders: Orders) -> None:
     before(KafkaSource, "commit", "before the commit to the broker")
     after(Ledger, "claim", AFTER_A_CLAIM)
     before(Runner, "revoked", AT_A_REVOKE)
-    after(_FailedRecordProgress, "finish", IN_REPROCESSING)
+    after(FailedRecordProgress, "finish", IN_REPROCESSING)
 
 
 def _wrap(owner: Any, name: str, before: Callable[[], None], after: Callable[[], None]) -> None:
