@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import ClassVar, NoReturn
 
 from ads.events import ClickEvent, ImpressionEvent
 from ads.models import Campaign, Click, Impression
-from consumers.api import BatchConsumer, register, reject
+from consumers.api import BatchConsumer, RecentRows, register, reject
 
 Campaigns = Mapping[int, Campaign]
 
@@ -31,8 +32,13 @@ class ClickConsumer(BatchConsumer[ClickEvent, Click]):
     parents = (Campaign,)
     redact = PERSONAL
 
+    @cached_property
+    def campaigns(self) -> RecentRows[Campaign]:
+        """A changed bid, or an activation, counts a second later at most."""
+        return RecentRows(Campaign.objects.select_related("advertiser"), max_age=1.0)
+
     def prefetch(self, events: Sequence[ClickEvent]) -> Campaigns:
-        return Campaign.objects.select_related("advertiser").in_bulk({event.campaign_id for event in events})
+        return self.campaigns.in_bulk(event.campaign_id for event in events)
 
     def process(self, event: ClickEvent, campaigns: Campaigns) -> Click:
         campaign = campaigns.get(event.campaign_id) or unknown_campaign(event.campaign_id)

@@ -5,6 +5,7 @@ from consumers.core.errors import FatalError, RecordError, TransientError, rejec
 from consumers.core.policies import BatchPolicy, RetryPolicy
 from consumers.core.records import Record
 from consumers.ingest import IngestManager
+from consumers.recent import RecentRows
 from consumers.registry import register
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "BatchPolicy",
     "FatalError",
     "IngestManager",
+    "RecentRows",
     "Record",
     "RecordError",
     "RetryPolicy",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from django.db.models import Model, UniqueConstraint
 from consumers import registry
 from consumers.consumer import BatchConsumer
 from consumers.core.errors import Misconfigured
+from consumers.ingest import IngestManager, off_the_fast_path
 from consumers.settings import EngineSettings, engine_settings
 
 Consumer = type[BatchConsumer[Any, Any]]
@@ -75,6 +77,26 @@ def _consumer(consumer: Consumer) -> Iterator[CheckMessage]:
             id="consumers.E014",
         )
     yield from _unique(consumer)
+
+
+@register()
+def check_fast_path(app_configs: object, **kwargs: object) -> list[CheckMessage]:
+    """Models that ask for COPY, by an IngestManager, can have it."""
+    return [message for consumer in registry.all_consumers() for message in _fast_path(consumer)]
+
+
+def _fast_path(consumer: Consumer) -> Iterator[CheckMessage]:
+    model, unique = getattr(consumer, "model", None), tuple(getattr(consumer, "unique", ()))
+    if model is None or not isinstance(model._default_manager, IngestManager):
+        return
+    with suppress(FieldDoesNotExist):  # check_consumers tells of it
+        if why := off_the_fast_path(model, unique):
+            yield Warning(
+                f"{model._meta.label}, which consumer {consumer.name!r} writes, cannot be written by COPY: {why}",
+                hint="It is written by INSERT, at two to three times the cost. Use one of Django's own fields there.",
+                obj=consumer,
+                id="consumers.W005",
+            )
 
 
 def _unique(consumer: Consumer) -> Iterator[CheckMessage]:

@@ -13,8 +13,9 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
 
@@ -40,13 +41,13 @@ __all__ = [
     "TooSlow",
     "Watchdog",
     "end_thread",
-    "for_each",
     "in_worker",
     "is_patched",
     "monotonic",
     "native_sleep",
     "on_signals",
     "patch_for_command",
+    "run_workers",
     "sleep",
     "stacks",
     "use_clock",
@@ -210,24 +211,29 @@ class Scope:
             self._owner.throw(Stopped(self))
 
 
-def for_each(task: Callable[[T], R], items: Iterable[T], limit: int) -> list[R]:
-    """Call `task` on each item, at most `limit` at once; returns the results in order of completion.
+def run_workers(task: Callable[[], object], limit: int) -> None:
+    """Run `task`, which works until nothing is left to do, in up to `limit` workers at once. The first error ends the
+    others and is raised.
 
-    The workers drain one iterator and append to one deque, both safe without a lock: a greenlet gives way only where
-    it waits. The first error ends the others and is raised.
+    The workers of a task drain one iterator and append to lists, both safe without a lock: a greenlet gives way only
+    where it waits. Each worker starts the next one when it begins, unless one has ended before: where a task never
+    waits, two greenlets are all that it takes.
     """
-    source = iter(items)
-    results: deque[R] = deque()
+    ended = False
 
-    def work() -> None:
-        _mark_worker()
-        for item in source:
-            results.append(task(item))
+    def work(left: int) -> None:
+        nonlocal ended
+        if ended:
+            return
+        if left > 1:
+            scope.spawn(work, left - 1)
+        gevent.getcurrent().is_consumer_worker = True
+        task()
+        ended = True
 
     with Scope() as scope:
-        for _ in range(limit):
-            scope.spawn(work)
-    return list(results)
+        if limit:
+            scope.spawn(work, limit)
 
 
 class TooSlow(BaseException):
@@ -238,37 +244,41 @@ class TooSlow(BaseException):
 
 
 class Deadline:
-    """Bounds how long calls may take, with one timer for all of them; only calls that wait can be interrupted."""
+    """Bounds how long the items of workers may take, with one timer for all; only what waits can be interrupted."""
 
     def __init__(self, seconds: float) -> None:
+        """`seconds` 0 sets no bound."""
         self._seconds = seconds
-        self._running: dict[gevent.Greenlet, float] = {}
+        self._running: dict[gevent.Greenlet, object] = {}
 
-    def call(self, function: Callable[..., R], *args: Any) -> R:
-        """The function's result.
-
-        Raises:
-            TooSlow: it did not return in time.
-        """
+    @contextmanager
+    def turns(self) -> Iterator[Callable[[object], None]]:
+        """For a worker: gives the function to call with each item as its turn begins, which ends that of the last."""
         me = gevent.getcurrent()
-        self._running[me] = monotonic()
         try:
-            return function(*args)
+            yield partial(self._running.__setitem__, me)
         finally:
-            del self._running[me]
+            self._running.pop(me, None)
+
+    def begin(self, item: object) -> None:
+        """The same for the calling worker, where speed is no matter; None lets it rest."""
+        self._running[gevent.getcurrent()] = item
 
     def watch(self) -> None:
-        """Interrupt calls whose time is up, until killed; run it in a scope."""
-        while True:
+        """Throw TooSlow into workers whose item has had its time, until killed; run it in a scope."""
+        since: dict[gevent.Greenlet, tuple[object, float]] = {}
+        while self._seconds:
             sleep(self._seconds / 4)
-            overdue = monotonic() - self._seconds
-            for caller, started in list(self._running.items()):
-                if started < overdue:
-                    gevent.get_hub().loop.run_callback(self._interrupt, caller, started)
+            for worker, item in list(self._running.items()):
+                seen, at = since.get(worker, (None, 0.0))
+                if seen is not item or item is None:
+                    since[worker] = (item, monotonic())
+                elif at < monotonic() - self._seconds * 3 / 4:
+                    gevent.get_hub().loop.run_callback(self._interrupt, worker, item)
 
-    def _interrupt(self, caller: gevent.Greenlet, started: float) -> None:
-        if self._running.get(caller) == started:
-            caller.throw(TooSlow(self._seconds))
+    def _interrupt(self, worker: gevent.Greenlet, item: object) -> None:
+        if self._running.get(worker) is item:
+            worker.throw(TooSlow(self._seconds))
 
 
 class Watchdog:
@@ -306,10 +316,6 @@ class Watchdog:
 def stacks() -> str:
     """The stack traces of all greenlets and threads, for a log."""
     return "\n".join(gevent.util.format_run_info())
-
-
-def _mark_worker() -> None:
-    gevent.getcurrent().is_consumer_worker = True
 
 
 def end_thread() -> None:

@@ -1,21 +1,42 @@
-"""The manager under a consumer's writes: Django's `bulk_create`, which also tells which rows were new."""
+"""The manager under a consumer's writes: Django's `bulk_create`, which also tells which rows were new.
+
+By COPY where the model declares the manager and all of its columns allow it; otherwise by INSERT .. ON CONFLICT DO
+NOTHING. Both give the same rows, the same answer and the same errors.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, TypeVar
+from contextlib import suppress
+from functools import cache
+from typing import Any, ClassVar, Literal, TypeVar
 
-from django.db import connections, models
+from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 from django.db.models.constants import OnConflict
 
+from consumers.core.errors import Misconfigured
+from consumers.core.optimism import Optimism
+from consumers.postgres.copy import CopyTable, copy_table
+from consumers.postgres.copytext import Unplain, unsupported
+from consumers.postgres.presave import omitted, prepare
+from consumers.rows import is_row, to_model
+
 M = TypeVar("M", bound=models.Model)
+Path = Literal["auto", "copy", "insert"]
+Newness = list[bool] | None
+"""Of each row whether it was new; None says that all were."""
+
+_optimism: dict[tuple[type[models.Model], str], Optimism] = {}
 
 
 class IngestQuerySet(models.QuerySet[M]):
     """`bulk_create(..., ignore_conflicts=True)` sets `_state.adding = False` on exactly those rows that were inserted.
 
-    Django itself leaves this open; here INSERT .. ON CONFLICT DO NOTHING returns the unique fields of what it wrote.
+    Django itself leaves this open.
     """
+
+    path: ClassVar[Path] = "auto"
+    """"auto" takes COPY where it can; "copy" and "insert" force a path, for tests and measurements."""
 
     def bulk_create(
         self,
@@ -36,50 +57,144 @@ class IngestQuerySet(models.QuerySet[M]):
             return super().bulk_create(
                 rows, batch_size, ignore_conflicts, update_conflicts, update_fields, unique_fields
             )
-        unique = [self.model._meta.get_field(name) for name in unique_fields]
-        inserted: set[tuple[Any, ...]] = set()
-        for start in range(0, len(rows), batch_size or len(rows)):
-            inserted |= self._insert_ignoring(rows[start : start + (batch_size or len(rows))], unique)
-        _mark_new(rows, unique, inserted, self.db)
-        return rows
-
-    def _insert_ignoring(self, rows: Sequence[M], unique: Sequence[Any]) -> set[tuple[Any, ...]]:
-        """INSERT .. ON CONFLICT DO NOTHING RETURNING the keys; returns the keys of the rows written."""
         self._for_write = True
-        self._prepare_for_bulk_create(rows)  # type: ignore[attr-defined]
-        meta = self.model._meta
-        auto = meta.auto_field if meta.auto_field and all(row.pk is None for row in rows) else None
-        fields = [f for f in meta.concrete_fields if not f.generated and f is not auto]
-        query = models.sql.InsertQuery(self.model, on_conflict=OnConflict.IGNORE)
-        query.insert_values(fields, list(rows))
-        compiler = query.get_compiler(using=self.db)
-        compiler.returning_fields = list(unique)
-        [(statement, params)] = compiler.as_sql()
-        with connections[self.db].cursor() as cursor:
-            cursor.execute(statement, params)
-            return {_normal(unique, values) for values in cursor.fetchall()}
-
-
-def _normal(unique: Sequence[Any], values: Iterable[Any]) -> tuple[Any, ...]:
-    return tuple((f.target_field if f.is_relation else f).to_python(v) for f, v in zip(unique, values, strict=True))
-
-
-def _mark_new(rows: Sequence[models.Model], unique: Sequence[Any], inserted: set[tuple[Any, ...]], using: str) -> None:
-    left = set(inserted)
-    for row in rows:
-        key = _normal(unique, (getattr(row, field.attname) for field in unique))
-        row._state.adding = key not in left
-        if key in left:
-            left.remove(key)
-            row._state.db = using
+        for start in range(0, len(rows), batch_size or len(rows)):
+            batch = rows[start : start + (batch_size or len(rows))]
+            mark_new(batch, ingest(self.model, batch, tuple(unique_fields), self.db, self.path), self.db)
+        return rows
 
 
 class IngestManager(models.Manager.from_queryset(IngestQuerySet)):  # type: ignore[misc]
     """`objects = IngestManager()` on a model that a consumer writes. Models with another manager are written through
-    a queryset of this kind all the same; a faster path under this manager serves only those that declare it."""
+    a queryset of this kind all the same, but only those that declare it by COPY."""
 
 
 def ingest_queryset(model: type[M]) -> models.QuerySet[M]:
     """What a consumer writes `model` through."""
     manager = model._default_manager
     return manager.all() if isinstance(manager, IngestManager) else IngestQuerySet(model)
+
+
+def ingest(
+    model: type[models.Model],
+    rows: Sequence[Any],
+    unique: Sequence[str],
+    using: str = DEFAULT_DB_ALIAS,
+    path: Path = "auto",
+) -> Newness:
+    """Write rows, instances of `model` or of its `row_type`, but for those whose keys (`unique`) are there already.
+
+    Returns None if all were new, or else for each row whether it was. Of several rows with one key only the first is
+    written. Instances are left as they are; see `mark_new`.
+
+    Raises:
+        ValueError, TypeError, ValidationError: a value that a field cannot make anything of; nothing was sent.
+        django.db.Error: what the database refused. As after any failed statement, roll back before going on.
+        Misconfigured: COPY is demanded for a model whose columns it cannot serve.
+    """
+    table = _copy_table(model, rows, tuple(unique), using, path) if rows else None
+    if table is not None:
+        prepare(model, rows)
+        with suppress(Unplain):
+            return _copy(model, rows, unique, table, using)
+    return _insert(model, rows, unique, using) if rows else None
+
+
+def mark_new(rows: Sequence[models.Model], newness: Newness, using: str) -> None:
+    """Write into the instances' `_state` what `ingest` returned."""
+    for row, new in zip(rows, newness or [True] * len(rows), strict=True):
+        row._state.adding = not new
+        if new:
+            row._state.db = using
+
+
+def _copy_table(
+    model: type[models.Model], rows: Sequence[Any], unique: tuple[str, ...], using: str, path: Path
+) -> CopyTable | None:
+    """What to COPY these rows through; None if they are to be inserted."""
+    if path == "insert" or (path == "auto" and not isinstance(model._default_manager, IngestManager)):
+        return None
+    why = off_the_fast_path(model, unique)
+    if why is None and connections[using].vendor != "postgresql":
+        why = f"the database {using!r} is not PostgreSQL"
+    if why is not None:
+        if path == "copy":
+            raise Misconfigured(f"{model._meta.label} cannot be written by COPY: {why}")
+        return None
+    left_out = omitted(model, rows)
+    names = {model._meta.get_field(name).attname for name in unique}  # type: ignore[union-attr]
+    return None if left_out is None or left_out & names else copy_table(model, unique, left_out, using)
+
+
+@cache
+def off_the_fast_path(model: type[models.Model], unique: tuple[str, ...]) -> str | None:
+    """Why rows of a model with this key are inserted even under an IngestManager; None if they go by COPY."""
+    for name in unique:
+        field: Any = model._meta.get_field(name)
+        if getattr(field, "db_collation", None):
+            return f"{name}, a part of the key, has a collation of its own"
+    return unsupported(model)
+
+
+def _copy(
+    model: type[models.Model], rows: Sequence[Any], unique: Sequence[str], table: CopyTable, using: str
+) -> Newness:
+    """Straight into the table while that pays, otherwise by way of the stage."""
+    lines = table.lines(rows)
+    optimism = _optimism.setdefault((model, using), Optimism())
+    with transaction.atomic(using=using, savepoint=False):
+        if optimism.tries():
+            if table.copy(lines):
+                optimism.paid()
+                return None
+            optimism.failed()
+        if any(map(table.lacks_key, lines)):
+            return _insert(model, rows, unique, using)
+        return _merge(model, rows, unique, table, lines)
+
+
+def _merge(
+    model: type[models.Model], rows: Sequence[Any], unique: Sequence[str], table: CopyTable, lines: Sequence[str]
+) -> Newness:
+    """By way of the stage, repeats of a key included: the table's rules are theirs too."""
+    texts = [table.key(line) for line in lines]
+    keys: Sequence[Any] = texts if table.key_text_is_exact else _keys(model, rows, unique)
+    firsts: dict[Any, int] = {}
+    for place, key in enumerate(keys):
+        firsts.setdefault(key, place)
+    order = sorted(range(len(lines)), key=lambda place: texts[firsts[keys[place]]])
+    held = table.merge([lines[place] for place in order])
+    new = set(firsts.values()).difference(order[number] for number in held)
+    return None if len(new) == len(rows) else [place in new for place in range(len(rows))]
+
+
+def _insert(model: type[models.Model], rows: Sequence[Any], unique: Sequence[str], using: str) -> Newness:
+    """INSERT .. ON CONFLICT DO NOTHING RETURNING the keys, through Django's own compiler."""
+    instances = [to_model(row) if is_row(row) else row for row in rows]
+    IngestQuerySet(model, using=using)._prepare_for_bulk_create(instances)  # type: ignore[attr-defined]
+    meta = model._meta
+    auto = meta.auto_field if meta.auto_field and all(row.pk is None for row in instances) else None
+    fields = [f for f in meta.concrete_fields if not f.generated and f is not auto]
+    query = models.sql.InsertQuery(model, on_conflict=OnConflict.IGNORE)
+    query.insert_values(fields, instances)
+    compiler = query.get_compiler(using=using)
+    compiler.returning_fields = [meta.get_field(name) for name in unique]
+    [(statement, params)] = compiler.as_sql()
+    with connections[using].cursor() as cursor:
+        cursor.execute(statement, params)
+        inserted = {_normal(compiler.returning_fields, values) for values in cursor.fetchall()}
+    newness = []
+    for key in _keys(model, instances, unique):
+        newness.append(key in inserted)
+        inserted.discard(key)
+    return None if all(newness) else newness
+
+
+def _keys(model: type[models.Model], rows: Sequence[Any], unique: Sequence[str]) -> list[tuple[Any, ...]]:
+    """The keys of rows as the table would give them back."""
+    fields: list[Any] = [model._meta.get_field(name) for name in unique]
+    return [_normal(fields, (getattr(row, field.attname) for field in fields)) for row in rows]
+
+
+def _normal(unique: Sequence[Any], values: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple((f.target_field if f.is_relation else f).to_python(v) for f, v in zip(unique, values, strict=True))

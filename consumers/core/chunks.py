@@ -85,17 +85,23 @@ def gaps(spans: Mapping[TopicPartition, Span], records: Iterable[Record]) -> dic
     return {source: spans_ for source, spans_ in found.items() if spans_}
 
 
+class _Weighed(NamedTuple):
+    """A run and its bytes of payload, counted once: every record passes here."""
+
+    run: Run
+    size: int
+
+
 @dataclass
 class Backlog:
     """Runs that wait for their turn in a lane, and what they weigh."""
 
-    runs: deque[Run] = field(default_factory=deque)
+    runs: deque[_Weighed] = field(default_factory=deque)
     records: int = 0
     size: int = 0
 
     def put(self, run: Run) -> None:
-        self.runs.append(run)
-        self._weigh(run, 1)
+        self._add(_Weighed(run, sum([record.size for record in run.records])))
 
     def take(self, policy: BatchPolicy) -> Chunk | None:
         """The next chunk within the policy's limits; None when nothing waits. One record over the limit in bytes
@@ -103,35 +109,49 @@ class Backlog:
         taken: list[Run] = []
         room_records, room_bytes = policy.chunk_records, policy.chunk_bytes
         while self.runs:
-            run = self.runs[0]
-            fits = _fitting(run.records, room_records, room_bytes, or_one=not any(r.records for r in taken))
-            if fits < len(run.records):
-                if fits:
-                    head, self.runs[0] = run.split(fits)
-                    taken.append(head)
-                break
-            taken.append(self.runs.popleft())
+            run, size = self.runs[0]
+            if len(run.records) > room_records or size > room_bytes:
+                fits = _fitting(run.records, room_records, room_bytes, or_one=not any(r.records for r in taken))
+                if fits < len(run.records):
+                    if fits:
+                        taken.append(self._take_part(fits))
+                    break
+            taken.append(self._take_whole())
             room_records -= len(run.records)
-            room_bytes -= sum(record.size for record in run.records)
-        for run in taken:
-            self._weigh(run, -1)
+            room_bytes -= size
         return Chunk.of(taken) if taken else None
 
     def holds(self, source: TopicPartition) -> bool:
         """Whether anything of this partition waits."""
-        return any(run.source == source for run in self.runs)
+        return any(run.source == source for run, _ in self.runs)
 
     def drop(self, sources: Iterable[TopicPartition]) -> None:
         """Forget all runs of these partitions."""
         gone = set(sources)
-        kept = [run for run in self.runs if run.source not in gone]
+        kept = [each for each in self.runs if each.run.source not in gone]
         self.runs, self.records, self.size = deque(), 0, 0
-        for run in kept:
-            self.put(run)
+        for each in kept:
+            self._add(each)
 
-    def _weigh(self, run: Run, sign: int) -> None:
-        self.records += sign * len(run.records)
-        self.size += sign * sum(record.size for record in run.records)
+    def _add(self, weighed: _Weighed) -> None:
+        self.runs.append(weighed)
+        self.records += len(weighed.run.records)
+        self.size += weighed.size
+
+    def _take_whole(self) -> Run:
+        run, size = self.runs.popleft()
+        self.records -= len(run.records)
+        self.size -= size
+        return run
+
+    def _take_part(self, count: int) -> Run:
+        run, size = self.runs[0]
+        head, rest = run.split(count)
+        weight = sum([record.size for record in head.records])
+        self.runs[0] = _Weighed(rest, size - weight)
+        self.records -= count
+        self.size -= weight
+        return head
 
 
 def _fitting(records: tuple[Record, ...], room_records: int, room_bytes: int, *, or_one: bool) -> int:

@@ -17,6 +17,7 @@ from consumers.engine.hold import Abandoned, Holder
 from consumers.engine.partitions import Partitions
 from consumers.engine.storage import Storage
 from consumers.pipeline.flow import Prepared
+from consumers.stages import Stages
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ class Lane:
         self,
         *,
         storage: Storage,
+        stages: Stages,
         policy: BatchPolicy,
         holder: Holder,
         partitions: Partitions,
@@ -41,6 +43,7 @@ class Lane:
         """`on_settled` is told of each chunk, what became of it and the seconds it took to settle; `on_fenced` of
         partitions that another member has claimed."""
         self._storage = storage
+        self._stages = stages
         self._policy = policy
         self._holder = holder
         self._partitions = partitions
@@ -128,7 +131,8 @@ class Lane:
 
     def _settle_all(self) -> None:
         while True:
-            prepared = self._handover.get()
+            with self._stages.spend("wait"):
+                prepared = self._handover.get()
             remaining: Prepared | None = prepared
             while remaining is not None:
                 remaining = self._settle(self._still_ours(remaining))

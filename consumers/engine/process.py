@@ -15,6 +15,7 @@ from consumers.consumer import BatchConsumer
 from consumers.core.errors import Misconfigured
 from consumers.core.source import RecordSource
 from consumers.database import forbid_queries_in_workers, release_connections
+from consumers.engine.collector import calm_collector
 from consumers.engine.runner import Runner, RunOptions
 from consumers.postgres.errors import describe
 from consumers.postgres.probe import probe
@@ -53,7 +54,8 @@ class ConsumerProcess:
         """
         check_database(self._settings.database)
         forbid_queries_in_workers()
-        with Scope() as self._scope, on_signals({signal.SIGTERM: self._signalled, signal.SIGINT: self._signalled}):
+        drain = {signal.SIGTERM: self._signalled, signal.SIGINT: self._signalled}
+        with calm_collector(), Scope() as self._scope, on_signals(drain):
             if self._settings.stuck_timeout:
                 self._scope.spawn(Watchdog(round(self._settings.stuck_timeout)).beat)
             running = [self._scope.spawn(runner.run) for runner in self.runners]

@@ -66,7 +66,9 @@ class Runner:
         self._settings = settings
         self._policy = _policy(consumer.batch, options)
         group = options.group or consumer.name
-        self._storage = storage or DatabaseStorage(consumer, settings, group, options.concurrency)
+        self._storage = storage or DatabaseStorage(
+            consumer, settings, group, options.concurrency, self.statistics.stages
+        )
         self._holder = Holder(permits)
         self._claims = Claims(self._storage, source, self.partitions, self._holder)
         self._regain = Regain(self.partitions)
@@ -155,7 +157,8 @@ class Runner:
     # ---- records ----------------------------------------------------------------------------------------------------
 
     def _poll(self, max_records: int) -> Polled:
-        polled = self._source.poll(max_records, self._policy.max_bytes, self._policy.max_wait)
+        with self.statistics.stages.spend("poll"):
+            polled = self._source.poll(max_records, self._policy.max_bytes, self._policy.max_wait)
         for level, text in polled.notices:
             logger.log(level, "%s: %s", self.consumer.name, text)
         return polled
@@ -172,8 +175,9 @@ class Runner:
                 self._put(partition, Span(partition.position, end), ())
 
     def _hand_over(self, partition: Partition, fetched: Fetched) -> None:
-        records = tuple(record for record in fetched.records if record.offset >= partition.position)
-        if len(records) < len(fetched.records):
+        records = tuple(fetched.records)
+        if records and records[0].offset < partition.position:
+            records = tuple(record for record in records if record.offset >= partition.position)
             self._claims.confirm({partition.source: partition.position})
         records = records[: self._goal.take(len(records))]
         if records:
@@ -209,6 +213,7 @@ class Runner:
     def _lane(self) -> Lane:
         return Lane(
             storage=self._storage,
+            stages=self.statistics.stages,
             policy=self._policy,
             holder=self._holder,
             partitions=self.partitions,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from consumers.concurrency import monotonic
 from consumers.core.outcomes import Outcomes, Tally
+from consumers.stages import Stages
 
 
 @dataclass
@@ -17,6 +18,7 @@ class Statistics:
     tally: Tally = field(default_factory=Tally)
     failed_by_reason: Counter[str] = field(default_factory=Counter)
     chunks: int = 0
+    stages: Stages = field(default_factory=Stages)
     started: float = field(default_factory=monotonic)
 
     def add(self, outcomes: Outcomes) -> None:
@@ -35,4 +37,5 @@ class Statistics:
             **self.tally.as_dict(),
             "failed_by_reason": dict(self.failed_by_reason),
             "seconds": round(self.seconds, 3),
+            "stages": self.stages.rounded(),
         }

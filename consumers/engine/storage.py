@@ -16,6 +16,7 @@ from consumers.ledger import Ledger
 from consumers.pipeline.flow import Flow, Prepared
 from consumers.pipeline.progress import LedgerProgress
 from consumers.settings import EngineSettings
+from consumers.stages import Stages
 
 
 class Storage(Protocol):
@@ -58,9 +59,14 @@ class DatabaseStorage:
     """Django's database: the ledger's table, and the stages that lead to the consumer's own."""
 
     def __init__(
-        self, consumer: BatchConsumer[Any, Any], settings: EngineSettings, group: str, concurrency: int = 0
+        self,
+        consumer: BatchConsumer[Any, Any],
+        settings: EngineSettings,
+        group: str,
+        concurrency: int = 0,
+        stages: Stages | None = None,
     ) -> None:
-        """`concurrency` 0 takes the consumer's own."""
+        """`concurrency` 0 takes the consumer's own; `stages` is told where the time goes."""
         self.group = group
         self._consumer = consumer.name
         self._ledger = Ledger(group, settings.database, consumer.name)
@@ -70,6 +76,7 @@ class DatabaseStorage:
             guard=FloodGuard(settings.flood_policies()),
             concurrency=concurrency,
             idle=settings.transaction_idle_timeout,
+            stages=stages,
         )
 
     def known(self, sources: Iterable[TopicPartition]) -> dict[TopicPartition, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from consumers.core.records import Record, TopicPartition
@@ -17,12 +18,32 @@ class Grouping:
         self.count = 0
         self.size = 0
 
-    def add(self, record: Record) -> None:
-        generation = self._generations.get(record.source)
-        if generation is not None:
-            self._records.setdefault((record.source, generation), []).append(record)
+    def add(self, messages: Iterable[Any]) -> list[Any]:
+        """Take in the records that one call of the client returned; gives back the messages that are none. The loop
+        that every record goes through."""
+        others: list[Any] = []
+        lists: dict[tuple[str, int], tuple[TopicPartition, list[Record]] | None] = {}
+        for message in messages:
+            if message.error() is not None:
+                others.append(message)
+                continue
+            place = message.topic(), message.partition()
+            if place not in lists:
+                lists[place] = self._list(TopicPartition(*place))
+            entry = lists[place]
+            if entry is None:
+                continue
+            source, records = entry
+            record = _record(source, message)
+            records.append(record)
             self.count += 1
             self.size += record.size
+        return others
+
+    def _list(self, source: TopicPartition) -> tuple[TopicPartition, list[Record]] | None:
+        """Where a partition's records go; None if it is not assigned."""
+        generation = self._generations.get(source)
+        return None if generation is None else (source, self._records.setdefault((source, generation), []))
 
     def result(self, current: dict[TopicPartition, int]) -> list[Fetched]:
         """What is still assigned as it was when it was consumed."""
@@ -40,14 +61,14 @@ class Grouping:
         return "end" if at_end else "time"
 
 
-def record_of(message: Any) -> Record:
+def _record(source: TopicPartition, message: Any) -> Record:
     kind, stamp = message.timestamp()
     headers = message.headers()
     return Record(
-        source=TopicPartition(message.topic(), message.partition()),
-        offset=message.offset(),
-        value=message.value(),
-        key=message.key(),
-        headers=tuple(headers) if headers else (),
-        timestamp=stamp if kind else None,
+        source,
+        message.offset(),
+        message.value(),
+        message.key(),
+        tuple(headers) if headers else (),
+        stamp if kind else None,
     )

@@ -20,7 +20,7 @@ from consumers.core.records import TopicPartition
 from consumers.core.source import Committed, Offsets, Polled, RebalanceListener
 from consumers.kafka.errors import translate, translated
 from consumers.kafka.quiet import QuietLogger
-from consumers.kafka.records import Grouping, record_of
+from consumers.kafka.records import Grouping
 
 _OUR_COMMIT = "consumers/1"
 """Marks our commits in their metadata, which other tools leave empty."""
@@ -141,8 +141,9 @@ class KafkaSource:
         deadline = monotonic() + timeout
         while True:
             left = min(max_records - fetched.count, int((max_bytes - fetched.size) / self._average) + 1)
-            for message in self._native_consume(min(left, _CONSUME_AT_ONCE), max(0.0, deadline - monotonic())):
-                self._native_sort(message, fetched, polled)
+            messages = self._native_consume(min(left, _CONSUME_AT_ONCE), max(0.0, deadline - monotonic()))
+            for message in fetched.add(messages):
+                self._native_notice(message, polled)
             if fetched.count >= max_records or fetched.size >= max_bytes or monotonic() >= deadline:
                 break
         polled.trigger = fetched.trigger(max_records, max_bytes, bool(polled.ends))
@@ -162,11 +163,10 @@ class KafkaSource:
             return []
         return messages
 
-    def _native_sort(self, message: Any, fetched: Grouping, polled: Polled) -> None:
+    def _native_notice(self, message: Any, polled: Polled) -> None:
+        """Take note of a message that is no record."""
         error = message.error()
-        if error is None:
-            fetched.add(record_of(message))
-        elif error.code() == KafkaError._PARTITION_EOF:
+        if error.code() == KafkaError._PARTITION_EOF:
             source = TopicPartition(message.topic(), message.partition())
             if source in self._assigned:
                 polled.ends[source] = (self._assigned[source], message.offset())

@@ -1,11 +1,11 @@
-"""One record's calls of `process`: what an error means, and whether it is worth another try."""
+"""A record whose first call of `process` raised: what the error means, and whether it is worth another try."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from consumers.concurrency import Timeout, TooSlow, monotonic, sleep
+from consumers.concurrency import Deadline, Timeout, TooSlow, monotonic, sleep
 from consumers.core.errors import FatalError, RecordError
 from consumers.core.outcomes import Failure
 from consumers.core.policies import RetryPolicy
@@ -19,16 +19,17 @@ Verdict = Unit | Failure | Record
 
 
 class Attempts:
-    """The attempts on the records of one chunk, which share a budget."""
+    """The further attempts on the records of one chunk, which share a budget."""
 
-    def __init__(self, call: Callable[[Any], tuple[Any, ...]], policy: RetryPolicy) -> None:
-        """`call` makes the rows of an event."""
+    def __init__(self, call: Callable[[Any], tuple[Any, ...]], policy: RetryPolicy, deadline: Deadline) -> None:
+        """`call` makes the rows of an event; `deadline` bounds each call, and not the pauses between them."""
         self._call = call
         self._policy = policy
+        self._deadline = deadline
         self._budget_ends: float | None = None
 
-    def verdict(self, record: Record, event: Any) -> Verdict:
-        """What became of a record, after one attempt or several.
+    def after(self, error: BaseException, record: Record, event: Any) -> Verdict:
+        """What became of a record, after the error of its first attempt and perhaps of more.
 
         Raises:
             FatalError: from `process`, or an error that the policy calls fatal.
@@ -36,18 +37,18 @@ class Attempts:
         """
         attempt = 1
         while True:
+            failed = self._judge(record, error) or self._give_up(record, error, attempt)
+            if failed is not None:
+                return failed
+            self._deadline.begin(None)
+            sleep(self._pause(attempt, error))
+            self._deadline.begin(record)
+            attempt += 1
             try:
                 rows = self._call(event)
                 return Unit(record, rows) if rows else record
-            except (Exception, Timeout, TooSlow) as error:  # noqa: BLE001  (the last two are no Exceptions)
-                failed = self._judge(record, error)
-                if failed is not None:
-                    return failed
-                pause = self._pause(attempt, error)
-                if pause is None:
-                    return failure(record, error, "retries_exhausted", self._policy.later)
-            sleep(pause)
-            attempt += 1
+            except (Exception, Timeout, TooSlow) as another:  # noqa: BLE001  (the last two are no Exceptions)
+                error = another
 
     def _judge(self, record: Record, error: BaseException) -> Failure | None:
         """The record's failure; None if the error may pass."""
@@ -61,11 +62,14 @@ class Attempts:
             return failure(record, error)
         return None if isinstance(error, Timeout) or self._policy.is_transient(error) else failure(record, error)
 
-    def _pause(self, attempt: int, error: BaseException) -> float | None:
-        """Seconds until the next attempt; None if there is none."""
-        if attempt >= self._policy.attempts:
-            return None
-        pause = max(self._policy.backoff.delay(attempt), getattr(error, "retry_after", None) or 0.0)
+    def _give_up(self, record: Record, error: BaseException, attempt: int) -> Failure | None:
+        """The failure of a record that is not tried again, since attempts or budget are used up."""
         if self._budget_ends is None:
             self._budget_ends = monotonic() + self._policy.budget
-        return pause if monotonic() + pause <= self._budget_ends else None
+        if attempt < self._policy.attempts and monotonic() + self._pause(attempt, error) <= self._budget_ends:
+            return None
+        return failure(record, error, "retries_exhausted", self._policy.later)
+
+    def _pause(self, attempt: int, error: BaseException) -> float:
+        """Seconds until the next attempt, at least."""
+        return max(self._policy.backoff.delay(attempt), getattr(error, "retry_after", None) or 0.0)

@@ -26,29 +26,35 @@ class EventDecoder:
     def decode(self, records: Sequence[Record], outcomes: Outcomes) -> Decoded:
         """The records that are events, with them; the others' outcomes are noted."""
         decoded: Decoded = []
+        decode, limit, append = self._decode, self._limit, decoded.append  # the loop that every record goes through
         for record in records:
-            if record.value is None:
+            value = record.value
+            if value is None:
                 outcomes.skipped.append(record)
                 continue
             try:
-                decoded.append((record, self._event(record.value)))
-            except RecordError as error:
-                outcomes.failures.append(failure(record, error))
+                if len(value) > limit:
+                    raise TooLarge(len(value), limit)
+                event = decode(value)
+                # PostgreSQL's text can't hold NUL, which JSON can only write as an escape.
+                if b"\\u0000" in value and _holds_nul(event):
+                    raise RecordError("invalid", "a text holds the character NUL (\\u0000)")
+            except _REFUSALS as error:
+                outcomes.failures.append(failure(record, _refusal(error)))
+            else:
+                append((record, event))
         return decoded
 
-    def _event(self, value: bytes) -> Any:
-        if len(value) > self._limit:
-            raise TooLarge(len(value), self._limit)
-        try:
-            event = self._decode(value)
-        except msgspec.ValidationError as error:
-            raise RecordError("invalid", str(error)) from error
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise RecordError("undecodable", str(error)) from error
-        # PostgreSQL's text can't hold NUL, which JSON can only write as an escape.
-        if b"\\u0000" in value and _holds_nul(event):
-            raise RecordError("invalid", "a text holds the character NUL (\\u0000)")
-        return event
+
+_REFUSALS = (RecordError, msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def _refusal(error: BaseException) -> BaseException:
+    """The record's error, with its reason, from the decoder's."""
+    if isinstance(error, RecordError):
+        return error
+    refusal = RecordError("invalid" if isinstance(error, msgspec.ValidationError) else "undecodable", str(error))
+    return refusal.with_traceback(error.__traceback__)
 
 
 def _holds_nul(value: Any) -> bool:

@@ -18,6 +18,7 @@ from consumers.pipeline.hold import Held, HoldingWriter, with_keys
 from consumers.pipeline.process import Processor, prefetch
 from consumers.pipeline.units import Unit
 from consumers.pipeline.write import Writer
+from consumers.stages import Stages
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,11 @@ class Flow:
         guard: FloodGuard,
         concurrency: int = 0,
         idle: float = 30,
+        stages: Stages | None = None,
     ) -> None:
-        """`concurrency` 0 takes the consumer's own; `idle` is in seconds (see `transaction_idle_timeout`)."""
+        """`concurrency` 0 takes the consumer's own; `idle` is in seconds (see `transaction_idle_timeout`); `stages` is
+        told where the time goes."""
+        self._stages = stages or Stages()
         self._consumer = consumer
         self._using = using
         self._guard = guard
@@ -89,9 +93,12 @@ class Flow:
             Exception: an outage of the database, in `prefetch`.
         """
         outcomes = Outcomes()
-        decoded = self._decoder.decode(chunk.records, outcomes)
-        context = prefetch(self._consumer, decoded)
-        units = self._processor.process(decoded, context, outcomes) if decoded else []
+        with self._stages.spend("decode"):
+            decoded = self._decoder.decode(chunk.records, outcomes)
+        with self._stages.spend("prefetch"):
+            context = prefetch(self._consumer, decoded)
+        with self._stages.spend("process"):
+            units = self._processor.process(decoded, context, outcomes) if decoded else []
         return Prepared(chunk, tuple(units), outcomes)
 
     def settle(self, prepared: Prepared, progress: Progress, report: Outcomes) -> None:
@@ -105,12 +112,13 @@ class Flow:
             FatalError: flood, or books that do not balance. Nothing is written.
             Exception: an outage of the database. Whether anything was written, the next attempt will find out.
         """
-        with transaction.atomic(using=self._using):
+        with self._stages.spend("settle"), transaction.atomic(using=self._using):
             self._prepare_transaction()
             if not progress.begin(prepared.chunk):
                 return
             outcomes = prepared.outcomes.copy()
-            self._write(prepared, progress, outcomes)
+            with self._stages.spend("write"):
+                self._write(prepared, progress, outcomes)
             outcomes.balance(prepared.chunk.records)
             self._guard.judge(outcomes)
             progress.finish(prepared.chunk, outcomes)

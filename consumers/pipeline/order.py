@@ -26,7 +26,7 @@ class Order:
 
     def __init__(self, consumer: BatchConsumer[Any, Any]) -> None:
         self._consumer = consumer
-        self._asked = type(consumer).order_by is not BatchConsumer.order_by
+        self.is_asked_for = type(consumer).order_by is not BatchConsumer.order_by
 
     def groups(self, decoded: Decoded, outcomes: Outcomes) -> Iterable[Group]:
         """Records of one key together, all others alone. Where `order_by` itself fails, so does the record.
@@ -34,8 +34,6 @@ class Order:
         Raises:
             FatalError: from `order_by`.
         """
-        if not self._asked:
-            return (Group([pair]) for pair in decoded)
         groups: dict[Any, Group] = {}
         for record, event in decoded:
             try:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import msgspec
 from django.db.models import Model
 
-from consumers.concurrency import Deadline, Scope, for_each
+from consumers.concurrency import Deadline, Scope, Timeout, TooSlow, run_workers
 from consumers.consumer import BatchConsumer
 from consumers.core.outcomes import Failure, Outcomes
-from consumers.pipeline.attempts import Attempts
+from consumers.core.records import Record
+from consumers.pipeline.attempts import Attempts, Verdict
 from consumers.pipeline.decode import Decoded
 from consumers.pipeline.order import Group, Order
 from consumers.pipeline.units import Unit
+from consumers.rows import is_row, row_type
 
 
 class Processor:
@@ -24,7 +26,6 @@ class Processor:
     def __init__(self, consumer: BatchConsumer[Any, Any], concurrency: int) -> None:
         self._consumer = consumer
         self._concurrency = concurrency
-        self._deadline = Deadline(consumer.handler_timeout) if consumer.handler_timeout else None
         self._order = Order(consumer)
 
     def process(self, decoded: Decoded, context: Any, outcomes: Outcomes) -> list[Unit]:
@@ -33,38 +34,74 @@ class Processor:
         Raises:
             FatalError: from `process`, or because it queried the database.
         """
-        units: list[Unit] = []
-        attempts = Attempts(partial(self._rows, context=context), self._consumer.retry)
-
-        def work(group: Group) -> None:
-            for record, event in group.pairs:
-                match attempts.verdict(record, event):
-                    case Unit() as unit:
-                        units.append(unit._replace(key=group.token) if group.token else unit)
-                    case Failure() as failed:
-                        outcomes.failures.append(msgspec.structs.replace(failed, key=group.token))
-                    case skipped:
-                        outcomes.skipped.append(skipped)
-
+        work = _Work(self._consumer, context, outcomes)
+        if self._order.is_asked_for:
+            task = partial(work.drain_groups, iter(self._order.groups(decoded, outcomes)))
+        else:
+            task = partial(work.drain, iter(decoded))
         with Scope() as scope:
-            if self._deadline is not None:
-                scope.spawn(self._deadline.watch)
-            for_each(work, self._order.groups(decoded, outcomes), min(self._concurrency, len(decoded)))
+            scope.spawn(work.deadline.watch)
+            run_workers(task, min(self._concurrency, len(decoded)))
             scope.cancel()
-        return units
-
-    def _rows(self, event: Any, context: Any) -> tuple[Model, ...]:
-        process = self._consumer.process
-        result = process(event, context) if self._deadline is None else self._deadline.call(process, event, context)
-        return _as_rows(result, self._consumer.model)
+        return work.units
 
 
-def _as_rows(result: Any, model: type[Model]) -> tuple[Model, ...]:
+class _Work:
+    """What the workers of one chunk share. They take from one iterator and add to the same lists, without a lock: a
+    greenlet gives way only where it waits."""
+
+    def __init__(self, consumer: BatchConsumer[Any, Any], context: Any, outcomes: Outcomes) -> None:
+        self.units: list[Unit] = []
+        self.deadline = Deadline(consumer.handler_timeout)
+        self._process = consumer.process
+        self._context = context
+        self._outcomes = outcomes
+        self._model = consumer.model
+        self._attempts = Attempts(self._rows, consumer.retry, self.deadline)
+
+    def drain_groups(self, groups: Iterator[Group]) -> None:
+        """Process groups until none is left, the records of each in order."""
+        for group in groups:
+            self.drain(iter(group.pairs), group.token)
+
+    def drain(self, pairs: Iterator[tuple[Record, Any]], token: str = "") -> None:
+        """Process records until none is left. The loop that each of them goes through: what does not become one row at
+        the first attempt is dealt with elsewhere."""
+        process, context, add = self._process, self._context, self.units.append
+        kinds = frozenset((self._model, row_type(self._model)))
+        with self.deadline.turns() as begin:
+            for record, event in pairs:
+                begin(record)
+                try:
+                    result = process(event, context)
+                    if type(result) in kinds:
+                        add(Unit(record, (result,), token))
+                        continue
+                    rows = _as_rows(result, self._model)
+                    verdict: Verdict = Unit(record, rows) if rows else record
+                except (Exception, Timeout, TooSlow) as error:  # noqa: BLE001  (the last two are no Exceptions)
+                    verdict = self._attempts.after(error, record, event)
+                self._note(verdict, token)
+
+    def _rows(self, event: Any) -> tuple[Any, ...]:
+        return _as_rows(self._process(event, self._context), self._model)
+
+    def _note(self, verdict: Verdict, token: str) -> None:
+        match verdict:
+            case Unit():
+                self.units.append(msgspec.structs.replace(verdict, key=token))
+            case Failure():
+                self._outcomes.failures.append(msgspec.structs.replace(verdict, key=token))
+            case skipped:
+                self._outcomes.skipped.append(skipped)
+
+
+def _as_rows(result: Any, model: type[Model]) -> tuple[Any, ...]:
     if result is None:
         return ()
-    rows = (result,) if isinstance(result, Model) else tuple(result)
+    rows = (result,) if isinstance(result, Model) or is_row(result) else tuple(result)
     for row in rows:
-        if not isinstance(row, model):
+        if not isinstance(row, (model, row_type(model))):
             raise TypeError(f"process() must return rows of {model.__name__}, not {type(row).__name__}")
     return rows
 

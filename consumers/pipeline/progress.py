@@ -36,9 +36,9 @@ class LedgerProgress:
     def finish(self, chunk: Chunk, outcomes: Outcomes) -> None:
         counted_to = {source: self._lines[source].counted_to for source in chunk.spans}
         store_failures(outcomes.failures, consumer=self._consumer, group=self._ledger.group, using=self._ledger.using)
-        good = (*outcomes.written, *outcomes.duplicates, *outcomes.skipped)
-        again = [record for record in good if record.offset < counted_to[record.source]]
-        if again:
+        if any(span.start < counted_to[source] for source, span in chunk.spans.items()):
+            good = (*outcomes.written, *outcomes.duplicates, *outcomes.skipped)
+            again = [record for record in good if record.offset < counted_to[record.source]]
             resolve_redelivered(again, self._ledger.group, self._ledger.using)
         self._store_gaps(chunk, counted_to)
         self._ledger.advance(chunk.spans, outcomes.tallies(counted_to), outcomes.rows())

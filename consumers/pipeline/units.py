@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any
 
-from django.db.models import Model
+import msgspec
 
 from consumers.core.records import Record
 
 
-class Unit(NamedTuple):
-    """A record with its rows, one or more."""
+class Unit(msgspec.Struct, frozen=True, gc=False):
+    """A record with its rows, one or more: instances of its consumer's model, or of that model's `row_type`."""
 
     record: Record
-    rows: tuple[Model, ...]
+    rows: tuple[Any, ...]
     key: str = ""
     """What its order is kept by, if a failure of it holds back later records."""

@@ -59,10 +59,10 @@ def arm(orders: Orders) -> None:
     from consumers.engine.runner import Runner
     from consumers.kafka.source import KafkaSource
     from consumers.ledger import Ledger
-    from consumers.pipeline import write
     from consumers.pipeline.failed_progress import FailedRecordProgress
     from consumers.pipeline.flow import Flow
     from consumers.pipeline.progress import LedgerProgress
+    from consumers.pipeline.round import Round
 
     def before(owner: Any, name: str, point: str) -> None:
         _wrap(owner, name, lambda: orders.passing(point), lambda: None)
@@ -71,7 +71,7 @@ def arm(orders: Orders) -> None:
         _wrap(owner, name, lambda: None, lambda: orders.passing(point))
 
     after(LedgerProgress, "begin", "with the ledger locked")
-    before(write._Round, "alone", "in isolation")
+    before(Round, "alone", "in isolation")
     after(LedgerProgress, "finish", "before COMMIT")
     after(Flow, "settle", "after COMMIT")
     before(KafkaSource, "commit", "before the commit to the broker")

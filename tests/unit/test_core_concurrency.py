@@ -7,9 +7,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from typing import TypeVar
 
+import gevent
 import pytest
 
 from consumers.concurrency import (
@@ -19,11 +21,13 @@ from consumers.concurrency import (
     Permits,
     Scope,
     Stopped,
-    for_each,
     in_worker,
     native_sleep,
+    run_workers,
     sleep,
 )
+
+T = TypeVar("T")
 
 FOREVER = 60.0
 """Seconds; no test waits as long, for what waits is cancelled."""
@@ -211,26 +215,44 @@ def test_a_loop_over_items_that_is_cancelled_leaves_no_worker_behind() -> None:
     assert sorted(ended.names) == ["one", "two"]
 
 
-# ---- for_each -------------------------------------------------------------------------------------------------------
+# ---- workers --------------------------------------------------------------------------------------------------------
+
+
+def for_each(task: Callable[[T], object], items: Iterable[T], limit: int) -> None:
+    source = iter(items)
+
+    def drain() -> None:
+        for item in source:
+            task(item)
+
+    run_workers(drain, limit)
 
 
 def test_each_item_is_worked_on_once() -> None:
-    assert sorted(for_each(lambda n: n * n, range(100), 7)) == [n * n for n in range(100)]
+    done: list[int] = []
+    for_each(done.append, range(100), 7)
+    assert done == list(range(100))
 
 
 @pytest.mark.parametrize("limit", [1, 3, 50])
-def test_no_more_than_the_limit_run_at_once(limit: int) -> None:
+def test_no_more_than_the_limit_run_at_once_and_no_fewer_where_they_wait(limit: int) -> None:
     running, most = 0, 0
 
     def task(_: int) -> None:
         nonlocal running, most
         running += 1
         most = max(most, running)
-        sleep(0)
+        sleep(0.05)
         running -= 1
 
-    for_each(task, range(40), limit)
-    assert most == min(limit, 40)
+    for_each(task, range(60), limit)
+    assert most == limit
+
+
+def test_tasks_that_never_wait_take_two_greenlets_whatever_the_limit() -> None:
+    workers = set()
+    for_each(lambda _: workers.add(gevent.getcurrent()), range(100), 50)
+    assert len(workers) == 1
 
 
 def test_the_first_error_ends_the_other_workers() -> None:
@@ -248,11 +270,14 @@ def test_the_first_error_ends_the_other_workers() -> None:
 
 
 def test_no_items_need_no_worker() -> None:
-    assert for_each(lambda n: n, [], 4) == []
+    for_each(print, [], 4)
+    run_workers(lambda: pytest.fail("nobody asked for it"), 0)
 
 
 def test_a_worker_knows_that_it_is_one() -> None:
-    assert for_each(lambda _: in_worker(), [1], 1) == [True]
+    known = []
+    run_workers(lambda: known.append(in_worker()), 1)
+    assert known == [True]
     assert not in_worker()
 
 

@@ -1,0 +1,149 @@
+"""One pass over units of distinct keys: the bulk write, isolation's last step, and what is learnt of those keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from django.db import models, transaction
+
+from consumers.core.outcomes import Failure, Outcomes
+from consumers.pipeline.compare import Conflict
+from consumers.pipeline.failures import failure
+from consumers.pipeline.isolate import blames_records
+from consumers.pipeline.keys import Token
+from consumers.pipeline.units import Unit
+from consumers.postgres.errors import Trouble, classify
+from consumers.rows import is_row, to_model
+
+if TYPE_CHECKING:
+    from consumers.pipeline.write import Writer
+
+
+class HeldBack(Exception):
+    """A row was neither inserted nor is its key in the table: another unique constraint held it back."""
+
+
+class Round:
+    """Notes in `outcomes` what became of each unit."""
+
+    def __init__(self, writer: Writer, outcomes: Outcomes) -> None:
+        self._writer = writer
+        self._outcomes = outcomes
+        self._written: list[Any] = []
+        self._found: dict[Token, models.Model] = {}
+        self._failed: dict[Token, Failure] = {}
+
+    def attempt(self, units: Sequence[Unit]) -> None:
+        """The bulk write of some units; raises where one of them is bad."""
+        rows = [row for unit in units for row in unit.rows]
+        newness = self._writer.insert(rows)
+        if newness is None:
+            self._writer.on_written(rows)
+            self._written += rows
+            self._outcomes.wrote_all((unit.record, len(unit.rows)) for unit in units)
+        else:
+            self._attempted(units, rows, newness)
+
+    def _attempted(self, units: Sequence[Unit], rows: Sequence[Any], newness: Sequence[bool]) -> None:
+        """The rest of the attempt, if some rows were held back."""
+        new = [row for row, is_new in zip(rows, newness, strict=True) if is_new]
+        fresh = set(map(id, new))
+        found = self._behind([row for row in rows if id(row) not in fresh])
+        conflicts = [self._conflict(unit, fresh, found) for unit in units]
+        self._writer.on_written(new)
+        self._written += new
+        self._found |= found
+        for unit, conflict in zip(units, conflicts, strict=True):
+            if conflict is not None:
+                self._fail(unit, conflict)
+            else:
+                self._outcomes.wrote(unit.record, sum(id(row) in fresh for row in unit.rows))
+
+    def alone(self, unit: Unit, *, retry: bool = True) -> None:
+        """The last step of isolation: each row by its own `save()`, whose error is the record's."""
+        try:
+            with transaction.atomic(using=self._writer.using):
+                new, found = self._save(unit)
+                self._writer.on_written(new)
+        except Exception as error:
+            if not blames_records(error):
+                raise
+            if retry and classify(error) is Trouble.CONSTRAINT and self._all_stored(unit):
+                self.alone(unit, retry=False)  # another transaction was quicker: a duplicate, not a failure
+            else:
+                self._fail(unit, error)
+            return
+        self._found |= found
+        self._outcomes.wrote(unit.record, len(new))
+
+    def settles(self, unit: Unit) -> bool:
+        """Settle a unit whose keys this round met before; False if it must be tried in a round of its own."""
+        table = self._in_table()
+        rows = {self._writer.keys.token(row): row for row in unit.rows}
+        if table.keys() >= rows.keys():
+            try:
+                for key, row in rows.items():
+                    self._writer.comparison.check(row, table[key])
+            except Conflict as error:
+                self._fail(unit, error)
+            else:
+                self._outcomes.duplicates.append(unit.record)
+            return True
+        twins = [self._failed[key] for key in rows if key in self._failed]
+        if twins and twins[0].record.value == unit.record.value:
+            self._outcomes.failures.append(msgspec.structs.replace(twins[0], record=unit.record))
+            return True
+        return False
+
+    def _in_table(self) -> dict[Token, Any]:
+        """What is in the table of the keys of this round."""
+        self._found |= zip(self._writer.keys.tokens(self._written), self._written, strict=True)
+        self._written = []
+        return self._found
+
+    def _behind(self, held: Sequence[Any]) -> dict[Token, models.Model]:
+        """The table's rows that held these back."""
+        found = self._writer.stored(held)
+        if set(self._writer.keys.tokens(held)) - found.keys():
+            raise HeldBack("a unique constraint other than the idempotency key")
+        return found
+
+    def _conflict(self, unit: Unit, fresh: set[int], found: dict[Token, models.Model]) -> Conflict | None:
+        try:
+            for row in unit.rows:
+                if id(row) not in fresh:
+                    self._writer.comparison.check(row, found[self._writer.keys.token(row)])
+        except Conflict as conflict:
+            if len(unit.rows) > 1:
+                raise  # its other rows must go too: isolation saves row by row
+            return conflict
+        return None
+
+    def _save(self, unit: Unit) -> tuple[list[Any], dict[Token, models.Model]]:
+        """The rows that were new, and all rows of the unit as the table has them."""
+        found = self._writer.stored(unit.rows)
+        new = []
+        for row in unit.rows:
+            key = self._writer.keys.token(row)
+            if key in found:
+                self._writer.comparison.check(row, found[key])
+            else:
+                instance = to_model(row) if is_row(row) else row
+                instance.save(force_insert=True, using=self._writer.using)
+                new.append(row)
+                found[key] = instance
+        return new, found
+
+    def _all_stored(self, unit: Unit) -> bool:
+        return set(self._tokens(unit.rows)) == self._writer.stored(unit.rows).keys()
+
+    def _tokens(self, rows: Iterable[Any]) -> list[Token]:
+        return [self._writer.keys.token(row) for row in rows]
+
+    def _fail(self, unit: Unit, error: BaseException) -> None:
+        verdict = failure(unit.record, error)
+        self._outcomes.failures.append(verdict)
+        if not isinstance(error, Conflict):
+            self._failed |= dict.fromkeys(self._tokens(unit.rows), verdict)

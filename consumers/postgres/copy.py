@@ -1,0 +1,158 @@
+"""Rows into a table by COPY: straight, hoping that all are new, or by way of a stage that tells which were.
+
+The stage is a temporary table, one for each connection and set of columns. Every transaction makes it where it is
+missing, so that nothing depends on which connection a pool, or PgBouncer in transaction mode, hands out. The role needs
+the TEMPORARY privilege on the database for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from hashlib import blake2s
+from typing import Any
+
+from django.db import DataError, IntegrityError, connections, models, transaction
+
+from consumers.postgres.copytext import NULL, Cells, compile_rows, has_exact_text
+
+HELD_BACK = frozenset({"23505", "23P01"})
+"""Unique and exclusion violations: what ON CONFLICT DO NOTHING passes over."""
+
+
+class CopyTable:
+    """Some columns of a model's table, those of the key first, as COPY fills them."""
+
+    def __init__(self, model: type[models.Model], unique: Sequence[str], omitted: frozenset[str], using: str) -> None:
+        """`unique` names the fields of the key, `omitted` the attnames of the columns that the database fills."""
+        self._using = using
+        key: list[Any] = [model._meta.get_field(name) for name in unique]
+        rest = [f for f in model._meta.concrete_fields if f not in key and not f.generated and f.attname not in omitted]
+        self._fields = [*key, *rest]
+        self._keys = len(key)
+        self.key_text_is_exact = all(map(has_exact_text, key))
+        self._format = compile_rows(self._fields)
+        self._table = _quoted(model._meta.db_table)
+        self._stage = f'pg_temp."consumers_stage_{_digest(model, self._fields, using)}"'
+        self._columns = ", ".join(_quoted(f.column) for f in self._fields)
+        self._same_key = " AND ".join(f"new.{_quoted(f.column)} = stage.{_quoted(f.column)}" for f in key)
+        self._key_columns = ", ".join(_quoted(f.column) for f in key)
+        self._doubt = False
+
+    def lines(self, rows: Iterable[Any]) -> list[str]:
+        """Each row as a line of COPY's text, in the order of the rows.
+
+        Raises:
+            Unplain: a value that only an INSERT can carry.
+            ValueError, TypeError, ValidationError, DataError: a value that Django's own path refuses as well.
+        """
+        return self._format(rows, Cells(self._fields, connections[self._using]))
+
+    def key(self, line: str) -> tuple[str, ...]:
+        """The cells of the line's key. Where `key_text_is_exact`, two of them are equal only if the keys are."""
+        return tuple(line.split("\t", self._keys)[: self._keys])
+
+    def lacks_key(self, line: str) -> bool:
+        """Whether a part of the line's key is NULL, which equals nothing."""
+        return NULL in self.key(line)
+
+    def copy(self, lines: Sequence[str]) -> bool:
+        """Straight into the table, in the order of their text, within a savepoint; False, and nothing written, if a
+        unique constraint (or a trigger) held back any of them.
+
+        All who write in one order never wait for each other in a circle.
+        """
+        try:
+            with transaction.atomic(using=self._using):
+                written = _copy(self._using, f"COPY {self._table} ({self._columns}) FROM STDIN", sorted(lines))
+                if written != len(lines):
+                    raise _Held
+        except _Held:
+            return False
+        except IntegrityError as error:
+            if getattr(error.__cause__, "sqlstate", None) in HELD_BACK:
+                return False
+            raise
+        return True
+
+    def merge(self, lines: Sequence[str]) -> set[int]:
+        """By way of the stage, in the order of `lines`: the places of those whose keys were not written. To be called
+        in a transaction, with keys that are not NULL, and in the order of their text, as `copy` has it.
+
+        Where a key is repeated, its first line is written, and none of its places is returned.
+        """
+        with connections[self._using].cursor() as cursor:
+            if self._doubt:
+                self._drop_if_outdated(cursor)
+            cursor.execute(self._empty_stage())
+            try:
+                numbered = [f"{place}\t{line}" for place, line in enumerate(lines)]
+                _copy(self._using, f"COPY {self._stage} (__place, {self._columns}) FROM STDIN", numbered)
+            except DataError:
+                self._doubt = True
+                raise
+            cursor.execute(self._merge_stage())
+            return {place for (place,) in cursor.fetchall()}
+
+    def _empty_stage(self) -> str:
+        return (
+            f"CREATE TEMPORARY TABLE IF NOT EXISTS {self._stage} ON COMMIT DELETE ROWS AS"  # noqa: S608
+            f" SELECT 0 AS __place, {self._columns} FROM {self._table} WITH NO DATA;"
+            f" DELETE FROM {self._stage}"
+        )
+
+    def _merge_stage(self) -> str:
+        return (
+            f"WITH new AS (INSERT INTO {self._table} ({self._columns})"  # noqa: S608  (every name in it is quoted)
+            f" SELECT {self._columns} FROM {self._stage}"
+            f" ORDER BY __place ON CONFLICT DO NOTHING RETURNING {self._key_columns})"
+            f" SELECT __place FROM {self._stage} AS stage WHERE NOT EXISTS (SELECT FROM new WHERE {self._same_key})"
+        )
+
+    def _drop_if_outdated(self, cursor: Any) -> None:
+        """A value was refused: maybe by a stage that a migration of the table has left behind."""
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_attribute old JOIN pg_attribute new USING (attname)"
+            " WHERE old.attrelid = to_regclass(%s) AND new.attrelid = to_regclass(%s) AND old.attnum > 0"
+            " AND (old.atttypid, old.atttypmod, old.attcollation) <> (new.atttypid, new.atttypmod, new.attcollation))",
+            [self._stage, self._table],
+        )
+        if cursor.fetchone()[0]:
+            cursor.execute(f"DROP TABLE {self._stage}")
+        self._doubt = False
+
+
+@lru_cache(maxsize=256)
+def copy_table(model: type[models.Model], unique: tuple[str, ...], omitted: frozenset[str], using: str) -> CopyTable:
+    """The one CopyTable of these columns; compiling it takes a millisecond."""
+    return CopyTable(model, unique, omitted, using)
+
+
+class _Held(Exception):
+    """A trigger kept rows out."""
+
+
+def _copy(using: str, statement: str, lines: Sequence[str]) -> int:
+    """Send lines to COPY, past the wrappers that other statements pass too; returns how many rows it wrote."""
+    connection = connections[using]
+    data = "".join(lines).encode()
+
+    def send(sql: str, params: object, many: bool, context: Any) -> int:
+        connection.validate_no_broken_transaction()
+        with connection.wrap_database_errors:
+            with context["cursor"].copy(sql) as copy:
+                copy.write(data)
+            return int(context["cursor"].rowcount)
+
+    with connection.cursor() as cursor:
+        return int(cursor._execute_with_wrappers(statement, None, many=False, executor=send))
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"' if not name.startswith('"') else name
+
+
+def _digest(model: type[models.Model], fields: Sequence[Any], using: str) -> str:
+    """Tells stages of other tables, columns and types apart."""
+    columns = [(field.column, field.db_type(connections[using])) for field in fields]
+    return blake2s(repr((model._meta.db_table, columns)).encode(), digest_size=8).hexdigest()

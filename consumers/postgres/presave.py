@@ -1,0 +1,58 @@
+"""What Django does to rows before it inserts them, done in the same way before they are copied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from operator import attrgetter
+from typing import Any
+
+from django.db import models
+from django.db.models.expressions import DatabaseDefault
+
+
+def omitted(model: type[models.Model], rows: Sequence[Any]) -> frozenset[str] | None:
+    """The attnames of the columns that the database is to fill in all of the rows; None if it is in some of them."""
+    names = set()
+    for field in _filled_by_database(model):
+        missing = [_is_missing(field, value) for value in map(attrgetter(field.attname), rows)]
+        if any(missing):
+            if not all(missing):
+                return None
+            names.add(field.attname)
+    return frozenset(names)
+
+
+def prepare(model: type[models.Model], rows: Sequence[Any]) -> None:
+    """Fill in primary keys and times, and take over the keys of related objects that were saved meanwhile.
+
+    Raises:
+        ValueError: a related object has not been saved.
+    """
+    for field in model._meta.pk_fields:
+        for row, value in zip(rows, map(attrgetter(field.attname), rows), strict=True):
+            if value is None:
+                setattr(row, field.attname, field.get_pk_value_on_save(row))
+    for row in [row for row in rows if isinstance(row, models.Model) and row._state.__dict__.get("fields_cache")]:
+        row._prepare_related_fields_for_save(operation_name="bulk_create")  # type: ignore[attr-defined]
+    for field in _stamped(model):
+        for row in rows:
+            field.pre_save(row, add=True)
+
+
+@cache
+def _filled_by_database(model: type[models.Model]) -> tuple[Any, ...]:
+    fields = model._meta.concrete_fields
+    return tuple(f for f in fields if f is model._meta.auto_field or (f.has_db_default() and not f.has_default()))
+
+
+@cache
+def _stamped(model: type[models.Model]) -> tuple[Any, ...]:
+    fields = model._meta.concrete_fields
+    return tuple(f for f in fields if getattr(f, "auto_now", False) or getattr(f, "auto_now_add", False))
+
+
+def _is_missing(field: Any, value: object) -> bool:
+    if isinstance(value, DatabaseDefault):
+        return True
+    return value is None and field is field.model._meta.auto_field

@@ -1,0 +1,30 @@
+"""Where the time goes: seconds by stage, the budget that a run's summary shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from consumers.concurrency import monotonic
+
+NAMES = ("poll", "decode", "prefetch", "process", "write", "settle", "wait")
+"""`settle` is a chunk's whole transaction, `write` the part of it that rows take. `wait` is a lane without work."""
+
+
+class Stages:
+    """Seconds of the clock. Lanes work side by side, so that the sum may exceed that of the run."""
+
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(NAMES, 0.0)
+
+    @contextmanager
+    def spend(self, name: str) -> Iterator[None]:
+        """Count the block's time for a stage, also if it raises."""
+        start = monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] += monotonic() - start
+
+    def rounded(self) -> dict[str, float]:
+        return {name: round(seconds, 3) for name, seconds in self.seconds.items()}
