@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from ads import limits
-from consumers.api import IngestManager
+from consumers.api import IngestManager, IngestModel
 
 
 class Advertiser(models.Model):
@@ -65,7 +65,7 @@ class Campaign(models.Model):
         return self.name
 
 
-class Impression(models.Model):
+class Impression(IngestModel):
     """A campaign was shown to somebody."""
 
     event_id = models.UUIDField(primary_key=True)
@@ -93,7 +93,7 @@ class Impression(models.Model):
         return f"impression {self.event_id}"
 
 
-class Click(models.Model):
+class Click(IngestModel):
     """Somebody clicked. The advertiser and the cost are those of the campaign at the time of processing."""
 
     event_id = models.UUIDField(primary_key=True)

@@ -5,14 +5,17 @@ from consumers.core.errors import FatalError, RecordError, TransientError, rejec
 from consumers.core.policies import BatchPolicy, RetryPolicy
 from consumers.core.records import Record
 from consumers.ingest import IngestManager
+from consumers.instances import IngestModel
 from consumers.recent import RecentRows
 from consumers.registry import register
+from consumers.rows import row_type
 
 __all__ = [
     "BatchConsumer",
     "BatchPolicy",
     "FatalError",
     "IngestManager",
+    "IngestModel",
     "RecentRows",
     "Record",
     "RecordError",
@@ -20,4 +23,5 @@ __all__ = [
     "TransientError",
     "register",
     "reject",
+    "row_type",
 ]

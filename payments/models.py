@@ -9,7 +9,7 @@ from django.db import models
 from django.utils import timezone
 
 from ads.models import Advertiser
-from consumers.api import IngestManager
+from consumers.api import IngestManager, IngestModel
 from payments import limits
 
 
@@ -18,7 +18,7 @@ def _currency_check(name: str) -> models.CheckConstraint:
     return models.CheckConstraint(name=name, condition=models.Q(currency__regex=r"^[A-Z]{3}$"))
 
 
-class Payment(models.Model):
+class Payment(IngestModel):
     """A charge or a refund; `amount` is positive either way, in units of `currency`.
 
     The sender's transaction id is the primary key: one unique index is the idempotency key too. (Django would add a

@@ -54,7 +54,7 @@ class ConsumerProcess:
         """
         check_database(self._settings.database)
         forbid_queries_in_workers()
-        drain = {signal.SIGTERM: self._signalled, signal.SIGINT: self._signalled}
+        drain: dict[int, Callable[[], None]] = {signal.SIGTERM: self._signalled, signal.SIGINT: self._signalled}
         with calm_collector(), Scope() as self._scope, on_signals(drain):
             if self._settings.stuck_timeout:
                 self._scope.spawn(Watchdog(round(self._settings.stuck_timeout)).beat)
