@@ -22,7 +22,9 @@ _DEFAULTS = {
     "queued.max.messages.kbytes": 16 * 1024,
     "fetch.message.max.bytes": 1024 * 1024,
     "fetch.wait.max.ms": 100,
-    "max.poll.interval.ms": 300_000,
+    # Also what the coordinator waits, in a rebalance, for members that are no more and that it has lost track of in a
+    # crash of its own. The engine polls all the time; only a revoke keeps it from that, for `revoke_timeout`.
+    "max.poll.interval.ms": 60_000,
     "socket.keepalive.enable": True,
     "reconnect.backoff.max.ms": 2_000,
     "enable.metrics.push": False,
@@ -47,8 +49,18 @@ def consumer_properties(settings: EngineSettings, group: str) -> dict[str, Any]:
     strategy = settings.properties.get("partition.assignment.strategy", "cooperative-sticky")
     if strategy != "cooperative-sticky":
         raise Misconfigured(f"partition.assignment.strategy must be cooperative-sticky, not {strategy!r}")
+    _check_interval({**_DEFAULTS, **settings.properties}["max.poll.interval.ms"], settings.revoke_timeout)
     protocol = _CLASSIC if settings.group_protocol == "classic" else {"group.protocol": "consumer"}
     return {**_DEFAULTS, **protocol, **client_properties(settings), **_FIXED, "group.id": group}
+
+
+def _check_interval(milliseconds: Any, revoke_timeout: float) -> None:
+    """A revoke may keep the client from polling for `revoke_timeout`, and some; not a number is the client's to say."""
+    if isinstance(milliseconds, int) and milliseconds < (revoke_timeout + 10) * 1000:
+        raise Misconfigured(
+            f"the property max.poll.interval.ms = {milliseconds} is too short for a revoke_timeout of "
+            f"{revoke_timeout:g} s: make it {(revoke_timeout + 10) * 1000:.0f} at least, or revoke_timeout shorter"
+        )
 
 
 def client_properties(settings: EngineSettings) -> dict[str, Any]:
