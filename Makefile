@@ -15,7 +15,7 @@ FAULTS ?= 1000
 MINUTES ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos lint up down
+.PHONY: help setup demo test chaos bench lint up down
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1	\2/p' Makefile
@@ -30,6 +30,9 @@ test: setup up  ## the whole suite against the local servers (PYTEST_ARGS="-k na
 
 chaos: setup  ## whole processes under faults, on servers of its own (SEED=1 FAULTS=1000 MINUTES=60, CHAOS_ARGS="--round 3 --keep")
 	@$(BIN)/python -m tests.chaos --seed $(SEED) --faults $(FAULTS) --minutes $(MINUTES) $(CHAOS_ARGS)
+
+bench: setup  ## rates and costs against PostgreSQL's own limit, on servers of its own (BENCH_ARGS=--quick: three minutes)
+	@$(BIN)/python -m benchmarks run $(BENCH_ARGS)
 
 lint: setup  ## format, lint, types, import contracts, migrations, deployment checks (ten seconds longer with the stack down)
 	@$(BIN)/python -m ruff check .

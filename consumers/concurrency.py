@@ -23,7 +23,6 @@ import gevent
 import gevent.event
 import gevent.util
 from gevent import Timeout, monkey
-from gevent.lock import BoundedSemaphore
 from gevent.queue import Queue
 from gevent.threadpool import ThreadPool
 
@@ -219,21 +218,28 @@ def run_workers(task: Callable[[], object], limit: int) -> None:
     where it waits. Each worker starts the next one when it begins, unless one has ended before: where a task never
     waits, two greenlets are all that it takes.
     """
-    ended = False
-
-    def work(left: int) -> None:
-        nonlocal ended
-        if ended:
-            return
-        if left > 1:
-            scope.spawn(work, left - 1)
-        gevent.getcurrent().is_consumer_worker = True
-        task()
-        ended = True
-
     with Scope() as scope:
         if limit:
-            scope.spawn(work, limit)
+            scope.spawn(_Workers(scope, task).work, limit)
+
+
+class _Workers:
+    """The workers of one task. No closure that names itself: such a cycle would keep all that the task holds alive
+    until the garbage collector comes."""
+
+    def __init__(self, scope: Scope, task: Callable[[], object]) -> None:
+        self._scope = scope
+        self._task = task
+        self._ended = False
+
+    def work(self, left: int) -> None:
+        if self._ended:
+            return
+        if left > 1:
+            self._scope.spawn(self.work, left - 1)
+        gevent.getcurrent().is_consumer_worker = True
+        self._task()
+        self._ended = True
 
 
 class TooSlow(BaseException):
@@ -336,18 +342,58 @@ def in_scope() -> bool:
 
 
 class Permits:
-    """A bound on how many greenlets may do something at once, such as hold a database connection."""
+    """A bound on how many greenlets may do something at once, such as hold a database connection. First come, first
+    served."""
 
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self._semaphore = BoundedSemaphore(count)
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._queue: deque[Event] = deque()
+        self.held = 0
+        """How many there are out; more than `limit` for a while after that was lowered."""
+
+    @property
+    def limit(self) -> int:
+        """How many may be out. May be set at any time: raised, it lets in who waits; lowered, it takes none back."""
+        return self._limit
+
+    @limit.setter
+    def limit(self, limit: int) -> None:
+        self._limit = limit
+        self._admit()
+
+    @property
+    def waiting(self) -> int:
+        """How many greenlets wait for one."""
+        return len(self._queue)
 
     def __enter__(self) -> Permits:
-        self._semaphore.acquire()
+        if self.held < self._limit:
+            self.held += 1
+        else:
+            self._wait()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._semaphore.release()
+        self.held -= 1
+        self._admit()
+
+    def _wait(self) -> None:
+        turn = Event()
+        self._queue.append(turn)
+        try:
+            turn.wait()
+        except BaseException:
+            if turn.is_set():  # it was given one, and killed before it could run
+                self.__exit__()
+            else:
+                self._queue.remove(turn)
+            raise
+
+    def _admit(self) -> None:
+        """Give out what is free, here and not when the waiting greenlets run, so that nobody can come between."""
+        while self._queue and self.held < self._limit:
+            self.held += 1
+            self._queue.popleft().set()
 
 
 class NativeThread:

@@ -31,6 +31,18 @@ class EngineSettings:
     """Connections of the pool left for what is not a lane."""
     database: str = "default"
     """The alias of the database."""
+    adaptive: bool = True
+    """Whether the number of lanes that write at once, and the size of chunks, follow the database's health. If not, all
+    lanes may write (as far as there are connections), and chunks are as large as the consumer's policy says."""
+    min_writers: int = 2
+    """Lanes of all consumers in the process that may write at once, at the least (as far as there are so many). With
+    one, nothing is written while the process computes."""
+    max_writers: int = 0
+    """And at the most; 0 means as many as there are connections for lanes."""
+    target_write_time: float = 0.25
+    """Chunks are made so large that writing one takes about this long."""
+    min_chunk_records: int = 100
+    """But no smaller than this, and never larger than the consumer's policy (`chunk_records`) or `--chunk-size`."""
     flood_guard: bool = True
     flood: FloodPolicy = field(default_factory=FloodPolicy)
     flood_topics: Mapping[str, FloodPolicy | Mapping[str, Any]] = field(default_factory=dict)

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from typing import Any
 
 from consumers.concurrency import Permits, sleep
 from consumers.consumer import BatchConsumer
-from consumers.core.errors import Misconfigured
+from consumers.core.errors import Misconfigured, TransientError
 from consumers.core.records import Headers, Record, TopicPartition
 from consumers.core.source import Committed, Fetched, Offsets, Polled, RebalanceListener
 from consumers.engine.runner import Runner, RunOptions
@@ -93,6 +94,17 @@ class MemorySource:
     def lose(self, *sources: TopicPartition) -> None:
         self._pending.append(("lose", list(sources)))
 
+    # ---- what a subclass may do differently --------------------------------------------------------------------------
+
+    def wait(self, timeout: float) -> None:
+        """What a poll that found nothing does; a member that is tested alone need not wait for long."""
+        sleep(min(timeout, 0.001))
+
+    def let_go(self, sources: Collection[TopicPartition]) -> None:
+        """Partitions are not this member's any more; the listener has heard of it."""
+        for source in sources:
+            self._positions.pop(source, None)
+
     # ---- RecordSource -----------------------------------------------------------------------------------------------
 
     def open(self, listener: RebalanceListener, spawn: Callable[..., object]) -> None:
@@ -108,7 +120,7 @@ class MemorySource:
         for source in list(self._positions):
             room -= self._fetch(source, room, max_bytes, polled)
         if not polled.fetched:
-            sleep(min(timeout, 0.001))
+            self.wait(timeout)
         polled.trigger = "size" if room <= 0 else "end" if polled.ends else "time"
         return polled
 
@@ -156,11 +168,12 @@ class MemorySource:
                 polled.assigned.extend(sources)
                 continue
             if what == "revoke":
-                self.commit(self._listener.revoked(sources))
+                settled = self._listener.revoked(sources)
+                with suppress(TransientError):
+                    self.commit(settled)
             else:
                 self._listener.lost(sources)
-            for source in sources:
-                self._positions.pop(source, None)
+            self.let_go(sources)
             polled.assigned = [source for source in polled.assigned if source in self._positions]
 
     def _fetch(self, source: TopicPartition, room: int, max_bytes: int, polled: Polled) -> int:

@@ -139,7 +139,7 @@ class Kafka:
         """Makes the data folder; the mark comes last, so a half-made folder is made again."""
         shutil.rmtree(self.home / "data", ignore_errors=True)
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode("ascii").rstrip("=")
-        command = [*base, "kafka.tools.StorageTool", "format", "--standalone", "-t", cluster]
+        command = [*base, "kafka.tools.StorageTool", "format", "--standalone", f"--cluster-id={cluster}"]
         done = subprocess.run(  # noqa: S603 - our own command, no shell
             [*command, "-c", str(self._settings)], capture_output=True, text=True, cwd=self.home, check=False
         )

@@ -54,6 +54,7 @@ CONSUMERS = {
     "flood_guard": env.str("CONSUMERS_FLOOD_GUARD", default="on").lower() not in ("off", "0", "false", "no"),
     "flood_topics": env.properties("CONSUMERS_FLOOD_TOPICS"),
     "lanes": env.int("CONSUMERS_LANES", default=2),
+    "adaptive": env.str("CONSUMERS_ADAPTIVE", default="on").lower() not in ("off", "0", "false", "no"),
 }
 
 # ---- what is the same everywhere ------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ into this tree at their own edge.
 
 from __future__ import annotations
 
+import traceback
 from typing import Any, NoReturn
 
 
@@ -100,6 +101,16 @@ class Fenced(ConsumerError):
     def __init__(self, sources: Any) -> None:
         self.sources = frozenset(sources)
         super().__init__("fenced: " + ", ".join(sorted(map(str, self.sources))))
+
+
+def release(error: BaseException) -> None:
+    """Free what the frames of an error that has been dealt with hold: records, rows, a whole chunk. An error often is
+    part of a cycle with its own frames, and would keep them until the garbage collector comes."""
+    chain: list[BaseException] = [error]
+    for each in chain:
+        chain.extend(other for other in (each.__cause__, each.__context__) if other is not None and other not in chain)
+        frames, each.__traceback__ = each.__traceback__, None
+        traceback.clear_frames(frames)
 
 
 def reject(

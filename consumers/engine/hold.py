@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TypeVar
 
 from consumers.concurrency import Permits, monotonic, sleep
@@ -31,8 +32,11 @@ class Holder:
         self.held_at = 0.0
         """When an outage last held something, in monotonic seconds."""
 
-    def run(self, work: Callable[[], R], what: str, wanted: Callable[[], bool] = lambda: True) -> R:
-        """The result of `work`, which is repeated, with growing pauses, for as long as the database has an outage.
+    def run(
+        self, work: Callable[[], R], what: str, wanted: Callable[[], bool] = lambda: True, gate: Permits | None = None
+    ) -> R:
+        """The result of `work`, which is repeated, with growing pauses, for as long as the database has an outage. With
+        a `gate`, each attempt waits for its turn there first, while it holds no connection.
 
         Raises:
             Abandoned: `wanted` said no between two attempts.
@@ -42,7 +46,7 @@ class Holder:
         try:
             while True:
                 try:
-                    with connection_scope(self._permits):
+                    with gate or nullcontext(), connection_scope(self._permits):
                         result = work()
                 except Exception as error:
                     if not is_outage(error):

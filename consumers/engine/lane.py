@@ -7,12 +7,12 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import TypeVar
 
-from consumers.concurrency import Event, Queue, Scope, monotonic
+from consumers.concurrency import Event, Permits, Queue, Scope, monotonic
 from consumers.core.chunks import Backlog, Chunk, Run
 from consumers.core.errors import Fenced
 from consumers.core.outcomes import Outcomes
-from consumers.core.policies import BatchPolicy
 from consumers.core.records import TopicPartition
+from consumers.engine.health import Pace
 from consumers.engine.hold import Abandoned, Holder
 from consumers.engine.partitions import Partitions
 from consumers.engine.storage import Storage
@@ -34,7 +34,7 @@ class Lane:
         *,
         storage: Storage,
         stages: Stages,
-        policy: BatchPolicy,
+        pace: Pace,
         holder: Holder,
         partitions: Partitions,
         on_settled: Callable[[Chunk, Outcomes, float], None],
@@ -44,7 +44,7 @@ class Lane:
         partitions that another member has claimed."""
         self._storage = storage
         self._stages = stages
-        self._policy = policy
+        self._pace = pace
         self._holder = holder
         self._partitions = partitions
         self._on_settled = on_settled
@@ -68,7 +68,8 @@ class Lane:
     @property
     def is_full(self) -> bool:
         """Whether as much waits as a batch may bring: time to take no more."""
-        return self._backlog.records >= self._policy.max_records or self._backlog.size >= self._policy.max_bytes
+        batch = self._pace.batch
+        return self._backlog.records >= batch.max_records or self._backlog.size >= batch.max_bytes
 
     @property
     def waiting(self) -> int:
@@ -114,7 +115,7 @@ class Lane:
 
     def _prepare_all(self) -> None:
         while True:
-            chunk = self._backlog.take(self._policy)
+            chunk = self._backlog.take(self._pace.batch)
             if chunk is None:
                 self._arrived.clear()
                 self._arrived.wait()
@@ -146,21 +147,23 @@ class Lane:
         report, start = Outcomes(), monotonic()
 
         def settle() -> bool:
-            self._storage.settle(prepared, report)
+            more = self._backlog.records > 0 or len(self._in_flight) > 1
+            with self._pace.writing(len(chunk.records), more=more):
+                self._storage.settle(prepared, report)
             return True
 
         try:
-            if self._held(f"writing {chunk}", chunk, settle):
+            if self._held(f"writing {chunk}", chunk, settle, self._pace.health.gate):
                 self._on_settled(chunk, report, monotonic() - start)
         except Fenced as fenced:
             self._on_fenced(chunk, fenced.sources)
             return prepared.without(fenced.sources)
         return None
 
-    def _held(self, what: str, chunk: Chunk, work: Callable[[], R]) -> R | None:
+    def _held(self, what: str, chunk: Chunk, work: Callable[[], R], gate: Permits | None = None) -> R | None:
         """The result of database work, held through outages; None if the chunk is not wanted any more."""
         try:
-            return self._holder.run(work, what, wanted=lambda: self._unwanted(chunk) < chunk.spans.keys())
+            return self._holder.run(work, what, wanted=lambda: self._unwanted(chunk) < chunk.spans.keys(), gate=gate)
         except Abandoned:
             logger.warning("gave up %s: its partitions are gone", what)
             return None

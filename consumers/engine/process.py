@@ -16,6 +16,7 @@ from consumers.core.errors import Misconfigured
 from consumers.core.source import RecordSource
 from consumers.database import forbid_queries_in_workers, release_connections
 from consumers.engine.collector import calm_collector
+from consumers.engine.health import Health
 from consumers.engine.runner import Runner, RunOptions
 from consumers.postgres.errors import describe
 from consumers.postgres.probe import probe
@@ -38,13 +39,14 @@ class ConsumerProcess:
     ) -> None:
         """`make_source(consumer, group)` joins a consumer to its group."""
         permits = Permits(settings.permits)
+        self._health = Health(settings)
         self.aborted = False
         self.runners: list[Runner] = []
         self._settings = settings
         for each in consumers:
             consumer = each()
             source = make_source(consumer, options.group or consumer.name)
-            self.runners.append(Runner(consumer, source, settings, permits, options))
+            self.runners.append(Runner(consumer, source, settings, permits, options, health=self._health))
 
     def run(self, *beside: Callable[[], None]) -> None:
         """Consume; the functions in `beside` run in greenlets meanwhile and end with it.
@@ -58,6 +60,7 @@ class ConsumerProcess:
         with calm_collector(), Scope() as self._scope, on_signals(drain):
             if self._settings.stuck_timeout:
                 self._scope.spawn(Watchdog(round(self._settings.stuck_timeout)).beat)
+            self._scope.spawn(self._health.watch)
             running = [self._scope.spawn(runner.run) for runner in self.runners]
             for task in beside:
                 self._scope.spawn(task)

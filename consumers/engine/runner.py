@@ -18,6 +18,7 @@ from consumers.core.records import Record, TopicPartition
 from consumers.core.source import Fetched, Polled, RecordSource
 from consumers.engine.claims import Claims, Regain
 from consumers.engine.goal import Goal
+from consumers.engine.health import Health, Pace
 from consumers.engine.hold import Holder
 from consumers.engine.lane import Lane
 from consumers.engine.partitions import Hold, Partition, Partitions
@@ -55,8 +56,10 @@ class Runner:
         permits: Permits,
         options: RunOptions | None = None,
         storage: Storage | None = None,
+        health: Health | None = None,
     ) -> None:
-        """`storage` is the database by default."""
+        """`storage` is the database by default. `health` is shared by the consumers of a process; without one nothing
+        adapts, as is best for tests."""
         options = options or RunOptions()
         self.consumer = consumer
         self.statistics = Statistics(consumer.name)
@@ -65,6 +68,10 @@ class Runner:
         self._source = source
         self._settings = settings
         self._policy = _policy(consumer.batch, options)
+        if health is None:
+            settings = replace(settings, adaptive=False)
+        self._pace = Pace(consumer.name, self._policy, settings, health or Health(settings))
+        self.statistics.pace = self._pace
         group = options.group or consumer.name
         self._storage = storage or DatabaseStorage(
             consumer, settings, group, options.concurrency, self.statistics.stages
@@ -214,7 +221,7 @@ class Runner:
         return Lane(
             storage=self._storage,
             stages=self.statistics.stages,
-            policy=self._policy,
+            pace=self._pace,
             holder=self._holder,
             partitions=self.partitions,
             on_settled=self._settled,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from consumers.concurrency import monotonic
 from consumers.core.outcomes import Outcomes, Tally
+from consumers.engine.health import Pace
 from consumers.stages import Stages
 
 
@@ -20,6 +21,8 @@ class Statistics:
     chunks: int = 0
     stages: Stages = field(default_factory=Stages)
     started: float = field(default_factory=monotonic)
+    pace: Pace | None = None
+    """What the run adapts, where it does."""
 
     def add(self, outcomes: Outcomes) -> None:
         self.tally.add(outcomes.tally())
@@ -38,4 +41,16 @@ class Statistics:
             "failed_by_reason": dict(self.failed_by_reason),
             "seconds": round(self.seconds, 3),
             "stages": self.stages.rounded(),
+            **self.adapted(),
+        }
+
+    def adapted(self) -> dict[str, int | str]:
+        """How many lanes of the process may write at once, how large this consumer's chunks may be, and why."""
+        if self.pace is None:
+            return {}
+        health = self.pace.health
+        return {
+            "limit": health.gate.limit,
+            "chunk_records": self.pace.batch.chunk_records,
+            "last_move": health.last_move,
         }

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from consumers.concurrency import Deadline, Timeout, TooSlow, monotonic, sleep
-from consumers.core.errors import FatalError, RecordError
+from consumers.core.errors import FatalError, RecordError, release
 from consumers.core.outcomes import Failure
 from consumers.core.policies import RetryPolicy
 from consumers.core.records import Record
@@ -36,10 +36,7 @@ class Attempts:
             Exception: an outage of the database.
         """
         attempt = 1
-        while True:
-            failed = self._judge(record, error) or self._give_up(record, error, attempt)
-            if failed is not None:
-                return failed
+        while (failed := self._judge(record, error) or self._give_up(record, error, attempt)) is None:
             self._deadline.begin(None)
             sleep(self._pause(attempt, error))
             self._deadline.begin(record)
@@ -49,6 +46,9 @@ class Attempts:
                 return Unit(record, rows) if rows else record
             except (Exception, Timeout, TooSlow) as another:  # noqa: BLE001  (the last two are no Exceptions)
                 error = another
+            finally:
+                release(error)
+        return failed
 
     def _judge(self, record: Record, error: BaseException) -> Failure | None:
         """The record's failure; None if the error may pass."""

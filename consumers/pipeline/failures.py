@@ -6,7 +6,7 @@ import traceback as tracebacks
 
 from django.db.models import Model
 
-from consumers.core.errors import RecordError
+from consumers.core.errors import RecordError, release
 from consumers.core.fingerprint import fingerprint
 from consumers.core.outcomes import Failure
 from consumers.core.records import Record
@@ -35,13 +35,15 @@ def failure(
     else:
         kind, reason = _qualified(type(error)), reason or "handler_error"
         message, trace = _said(error), "".join(tracebacks.format_exception(error))
+    place = _place(error)
+    release(error)
     return Failure(
         record=record,
         reason=_storable(reason, _MESSAGE_LIMIT)[:_REASON_LIMIT],
         message=_storable(message, _MESSAGE_LIMIT),
         exception=kind[:255],
         traceback=_storable(trace, _TRACEBACK_LIMIT),
-        fingerprint=fingerprint(reason, kind, _place(error), message),
+        fingerprint=fingerprint(reason, kind, place, message),
         retry_after=_given(error) if _given(error) is not None else retry_after,
         waits_for=_awaited(error),
     )

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from django.db import transaction
 
-from consumers.core.errors import FatalError
+from consumers.core.errors import FatalError, release
 from consumers.postgres.errors import Trouble, classify
 
 T = TypeVar("T")
@@ -33,6 +33,7 @@ def isolate(
     except Exception as error:
         if not blames_records(error):
             raise
+        release(error)
     if len(items) == 1:
         alone(items[0])
         return

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from django.db.models import Model
@@ -53,11 +53,9 @@ class _Work:
     def __init__(self, consumer: BatchConsumer[Any, Any], context: Any, outcomes: Outcomes) -> None:
         self.units: list[Unit] = []
         self.deadline = Deadline(consumer.handler_timeout)
-        self._process = consumer.process
-        self._context = context
+        self._handler = _Handler(consumer.process, context, consumer.model)
         self._outcomes = outcomes
-        self._model = consumer.model
-        self._attempts = Attempts(self._rows, consumer.retry, self.deadline)
+        self._attempts = Attempts(self._handler.rows, consumer.retry, self.deadline)
 
     def drain_groups(self, groups: Iterator[Group]) -> None:
         """Process groups until none is left, the records of each in order."""
@@ -67,8 +65,8 @@ class _Work:
     def drain(self, pairs: Iterator[tuple[Record, Any]], token: str = "") -> None:
         """Process records until none is left. The loop that each of them goes through: what does not become one row at
         the first attempt is dealt with elsewhere."""
-        process, context, add = self._process, self._context, self.units.append
-        kinds = frozenset((self._model, row_type(self._model)))
+        process, context, model = self._handler
+        add, kinds = self.units.append, frozenset((model, row_type(model)))
         with self.deadline.turns() as begin:
             for record, event in pairs:
                 begin(record)
@@ -77,14 +75,11 @@ class _Work:
                     if type(result) in kinds:
                         add(Unit(record, (result,), token))
                         continue
-                    rows = _as_rows(result, self._model)
+                    rows = _as_rows(result, model)
                     verdict: Verdict = Unit(record, rows) if rows else record
                 except (Exception, Timeout, TooSlow) as error:  # noqa: BLE001  (the last two are no Exceptions)
                     verdict = self._attempts.after(error, record, event)
                 self._note(verdict, token)
-
-    def _rows(self, event: Any) -> tuple[Any, ...]:
-        return _as_rows(self._process(event, self._context), self._model)
 
     def _note(self, verdict: Verdict, token: str) -> None:
         match verdict:
@@ -94,6 +89,18 @@ class _Work:
                 self._outcomes.failures.append(msgspec.structs.replace(verdict, key=token))
             case skipped:
                 self._outcomes.skipped.append(skipped)
+
+
+class _Handler(NamedTuple):
+    """A consumer's `process` for one chunk. It knows nothing of the chunk's work: together they would be a cycle, which
+    keeps the records alive until the garbage collector comes."""
+
+    process: Callable[[Any, Any], Any]
+    context: Any
+    model: type[Model]
+
+    def rows(self, event: Any) -> tuple[Any, ...]:
+        return _as_rows(self.process(event, self.context), self.model)
 
 
 def _as_rows(result: Any, model: type[Model]) -> tuple[Any, ...]:

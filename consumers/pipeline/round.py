@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from django.db import models, transaction
 
+from consumers.core.errors import release
 from consumers.core.outcomes import Failure, Outcomes
 from consumers.pipeline.compare import Conflict
 from consumers.pipeline.failures import failure
@@ -71,6 +72,7 @@ class Round:
             if not blames_records(error):
                 raise
             if retry and classify(error) is Trouble.CONSTRAINT and self._all_stored(unit):
+                release(error)
                 self.alone(unit, retry=False)  # another transaction was quicker: a duplicate, not a failure
             else:
                 self._fail(unit, error)

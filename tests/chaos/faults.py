@@ -5,7 +5,17 @@ from __future__ import annotations
 import signal
 
 from tests.chaos.fault import Act
-from tests.chaos.process_faults import abort, freeze, join_and_leave, kill, kill_at, kill_reprocessing, terminate
+from tests.chaos.process_faults import (
+    abort,
+    freeze,
+    freeze_at,
+    join_and_leave,
+    kill,
+    kill_at,
+    kill_reprocessing,
+    pause_in_flight,
+    terminate,
+)
 from tests.chaos.proxy import Mode
 from tests.chaos.server_faults import (
     BROKER,
@@ -16,22 +26,27 @@ from tests.chaos.server_faults import (
     fill_disk,
     half_close,
     lock_table,
+    lose_commit,
     network,
     refuse_connections,
     stop_kafka,
     stop_postgres,
     time_out_statements,
 )
-from tests.chaos.victim import POINTS
+from tests.chaos.victim import BEFORE_COMMIT, BEFORE_WRITING, POINTS
 
-FROZEN, JOINED = "consumer: frozen past its session", "consumer: one joins and leaves"
+FROZEN, JOINED = "consumer: frozen", "consumer: one joins and leaves"
+PAUSED = "consumer: partitions paused in flight"
+FREEZE_POINTS = (BEFORE_WRITING, BEFORE_COMMIT)
 
 # By kind: how often it is drawn, relative to the others, and what it does.
 KINDS: dict[str, tuple[float, Act]] = {
     "consumer: kill -9": (12, kill),
     "consumer: SIGTERM": (6, terminate),
     "consumer: SIGTERM twice": (2, abort),
-    FROZEN: (4, freeze),
+    f"{FROZEN} past its session": (4, freeze),
+    **{f"{FROZEN} {point}": (4, freeze_at(point)) for point in FREEZE_POINTS},
+    PAUSED: (4, pause_in_flight),
     JOINED: (3, join_and_leave),
     **{f"consumer: killed {point}": (3, kill_at(point)) for point in POINTS},
     "reprocessing: killed before COMMIT": (2, kill_reprocessing),
@@ -51,6 +66,8 @@ KINDS: dict[str, tuple[float, Act]] = {
     "network to the database: black hole": (3, network(DATABASE, Mode.HOLE)),
     "network to the database: answers lost": (5, network(DATABASE, Mode.DEAF)),
     "network to the database: half-closed": (3, half_close(DATABASE)),
+    "network to the database: lost in a COMMIT that took": (6, lose_commit(took=True)),
+    "network to the database: lost in a COMMIT that did not": (4, lose_commit(took=False)),
     "network to the broker: cut": (6, cut(BROKER)),
     "network to the broker: refused": (3, network(BROKER, Mode.REFUSE)),
     "network to the broker: slow": (3, network(BROKER, Mode.SLOW)),
@@ -58,3 +75,15 @@ KINDS: dict[str, tuple[float, Act]] = {
     "network to the broker: answers lost": (3, network(BROKER, Mode.DEAF)),
     "network to the broker: half-closed": (2, half_close(BROKER)),
 }
+
+# Faults that hit the few moments on which exactly-once hangs. A round of these shows a bug there sooner than chance.
+AIMED = (
+    "consumer: killed with the ledger locked",
+    "consumer: killed before COMMIT",
+    "consumer: killed after COMMIT",
+    *(f"{FROZEN} {point}" for point in FREEZE_POINTS),
+    "network to the database: lost in a COMMIT that took",
+    "network to the database: lost in a COMMIT that did not",
+    "database: all sessions terminated",
+    "database: disk full",
+)

@@ -35,6 +35,11 @@ class Entry:
     offset: int = -1
 
     @property
+    def place(self) -> str:
+        """Where the broker put it."""
+        return f"{self.topic}[{self.partition}]@{self.offset}"
+
+    @property
     def event(self) -> dict[str, Any]:
         """What it says; only for what is JSON."""
         event: dict[str, Any] = json.loads(self.value or b"{}")

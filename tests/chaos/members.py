@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
+from tests.chaos.victim import KILL
 from tests.e2e.harness import CHECKOUT, OWN
 
 RESTART_AFTER = 0.2
@@ -36,6 +40,14 @@ class Member:
         return self.log.with_suffix(".left")
 
     @property
+    def held(self) -> list[tuple[str, int, int]]:
+        """Topic, partition and epoch of what it was about to settle when it carried out an order."""
+        try:
+            return [tuple(each) for each in json.loads(self.orders.with_suffix(".held").read_text())]
+        except (FileNotFoundError, ValueError):
+            return []
+
+    @property
     def is_alive(self) -> bool:
         return self.process.poll() is None
 
@@ -45,11 +57,18 @@ class Member:
             self.asked = self.asked or how
             self.process.send_signal(number)
 
-    def order(self, point: str, passes: int) -> None:
-        """Die at the point, after so many passes."""
-        self.ordered = True
+    @property
+    def is_frozen(self) -> bool:
+        try:
+            return self.is_alive and psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED
+        except psutil.NoSuchProcess:
+            return False
+
+    def order(self, action: str, point: str, passes: int) -> None:
+        """Do something to yourself at the point, after so many passes."""
+        self.ordered = self.ordered or action == KILL
         draft = self.orders.with_suffix(".draft")
-        draft.write_text(f"{point}:{passes}")
+        draft.write_text(f"{action}:{point}:{passes}")
         draft.replace(self.orders)
 
 
@@ -102,8 +121,8 @@ class Members:
         self._closing.set()
         self._keeper.join()
         for member in self.all:
-            member.ask(signal.SIGCONT, "")
             member.orders.unlink(missing_ok=True)
+            member.ask(signal.SIGCONT, "")
             member.ask(signal.SIGTERM, "SIGTERM")
         deadline = time.monotonic() + seconds
         late = []

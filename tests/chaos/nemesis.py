@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from tests.chaos.rounds import World
 
 
-def schedule(seed: str, count: int, pace: float) -> list[Fault]:
-    """So many faults, on average one every `pace` seconds. The same seed gives the same faults."""
+def schedule(seed: str, count: int, pace: float, kinds: Sequence[str] = ()) -> list[Fault]:
+    """So many faults, on average one every `pace` seconds: of these kinds, in this order, or drawn by their weights.
+    The same seed gives the same faults."""
     rng = random.Random(seed)
     weights = [weight for weight, _ in KINDS.values()]
     faults, at = [], 0.5
     for number in range(count):
         at += min(rng.expovariate(1 / pace), 4 * pace)
-        kind = rng.choices(list(KINDS), weights)[0]
+        kind = kinds[number] if kinds else rng.choices(list(KINDS), weights)[0]
         faults.append(
             Fault(number, at, kind, rng.randrange(SLOTS), rng.uniform(0.3, 2.0), rng.randrange(6), rng.choice(TABLES))
         )

@@ -1,14 +1,15 @@
-"""After a round: journal, tables, failed records and ledger held against each other. Every difference is named."""
+"""After a round: journal, tables and failed records held against each other. Every difference is named."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from demo.generate import UNKNOWN_CAMPAIGNS
+from tests.chaos import books
+from tests.chaos.books import Expected, Failed, Position
 from tests.chaos.journal import CLICKS, PAYMENTS, Entry
 from tests.chaos.servers import ROLE
 from tests.e2e.harness import Done, Site, wait_until
@@ -27,24 +28,21 @@ _CAMPAIGNS = """
 _PAYMENTS = """
     SELECT transaction_id, advertiser_id, kind, amount, currency, occurred_at, method, reference FROM payments_payment
 """
-_LEDGER = """
-    SELECT topic, partition, next_offset, received, written, duplicates, skipped, failed, missing
-    FROM consumers_partitionledger
-"""
-
-Rows = Mapping[str, tuple[Any, ...]]
+_FAILED = 'SELECT topic, partition, "offset", reason, status, attempts FROM consumers_failedrecord'
 
 
 def judge(site: Site, entries: list[Entry], reconciled: Done) -> list[str]:
     """What is wrong, in plain lines; nothing if all is well."""
     campaigns = {row[0]: row[1:] for row in site.query(_CAMPAIGNS)}
     failed = _failed(site)
+    payments = _expected_payments(entries)
     return [
         *_table("click", _expected_clicks(entries, campaigns), _rows(site, _CLICKS)),
-        *_table("payment", _expected_payments(entries), _rows(site, _PAYMENTS)),
-        *_failures(site, entries, failed, set(campaigns)),
-        *_ledger(site, entries, failed),
-        *_balances(site, entries),
+        *_table("payment", payments, _rows(site, _PAYMENTS)),
+        *_failures(entries, failed, set(campaigns)),
+        *books.ledger(site, entries, failed),
+        *books.moves(site),
+        *books.balances(site, payments),
         *_reconciled(reconciled),
         *_sessions(site),
     ]
@@ -53,7 +51,7 @@ def judge(site: Site, entries: list[Entry], reconciled: Done) -> list[str]:
 # ---- rows -----------------------------------------------------------------------------------------------------------
 
 
-def _expected_clicks(entries: Iterable[Entry], campaigns: Mapping[int, tuple[Any, ...]]) -> Rows:
+def _expected_clicks(entries: Iterable[Entry], campaigns: Mapping[int, tuple[Any, ...]]) -> Expected:
     expected = {}
     for entry in entries:
         if entry.topic == CLICKS and entry.kind in ("valid", "unknown"):
@@ -62,16 +60,17 @@ def _expected_clicks(entries: Iterable[Entry], campaigns: Mapping[int, tuple[Any
                 advertiser, bid, active = campaigns[event["campaign_id"]]
                 said = (event["ip"], event["user_agent"], event["url"], event["user_id"])
                 moment = datetime.fromisoformat(event["occurred_at"])
-                expected[event["event_id"]] = (event["campaign_id"], advertiser, moment, *said, bid, active)
+                row = (event["campaign_id"], advertiser, moment, *said, bid, active)
+                expected[event["event_id"]] = (entry, row)
     return expected
 
 
-def _expected_payments(entries: Iterable[Entry]) -> Rows:
+def _expected_payments(entries: Iterable[Entry]) -> Expected:
     expected = {}
     for entry in entries:
         if entry.topic == PAYMENTS and entry.kind == "valid":
             event = entry.event
-            expected[event["transaction_id"]] = (
+            row = (
                 event["advertiser_id"],
                 event["kind"],
                 Decimal(event["amount"]),
@@ -80,46 +79,62 @@ def _expected_payments(entries: Iterable[Entry]) -> Rows:
                 "",
                 "",
             )
+            expected[event["transaction_id"]] = (entry, row)
     return expected
 
 
-def _rows(site: Site, statement: str) -> Rows:
+def _rows(site: Site, statement: str) -> dict[str, tuple[Any, ...]]:
     return {row[0]: row[1:] for row in site.query(statement)}
 
 
-def _table(what: str, expected: Rows, rows: Rows) -> list[str]:
+def _table(what: str, expected: Expected, rows: Mapping[str, tuple[Any, ...]]) -> list[str]:
+    def named(keys: Iterable[str]) -> str:
+        places = sorted(
+            (expected[key][0].topic, expected[key][0].partition, expected[key][0].offset, key) for key in keys
+        )
+        return ", ".join(f"{topic}[{partition}]@{offset} ({key})" for topic, partition, offset, key in places[:SHOWN])
+
     found = []
-    if lost := sorted(expected.keys() - rows.keys()):
-        found.append(f"MISSING: {len(lost)} {what}s are not in the table: {lost[:SHOWN]}")
+    if lost := expected.keys() - rows.keys():
+        found.append(f"MISSING: {len(lost)} {what}s are not in the table: {named(lost)}")
     if strange := sorted(rows.keys() - expected.keys()):
         found.append(f"{len(strange)} {what}s are in the table that ought not to be: {strange[:SHOWN]}")
-    if changed := sorted(key for key in expected.keys() & rows.keys() if expected[key] != rows[key]):
+    if changed := sorted(key for key in expected.keys() & rows.keys() if expected[key][1] != rows[key]):
         key = changed[0]
-        found.append(f"{len(changed)} {what}s have other content: {key}: {rows[key]} for {expected[key]}")
+        found.append(f"{len(changed)} {what}s have other content: {named(changed)}: {rows[key]} for {expected[key][1]}")
     return found
 
 
 # ---- failures -------------------------------------------------------------------------------------------------------
 
 
-def _failed(site: Site) -> dict[tuple[str, int, int], tuple[str, str]]:
-    statement = 'SELECT topic, partition, "offset", reason, status FROM consumers_failedrecord'
-    return {(t.removeprefix(site.prefix), p, o): (reason, status) for t, p, o, reason, status in site.query(statement)}
+def _failed(site: Site) -> dict[Position, Failed]:
+    return {(t.removeprefix(site.prefix), p, o): Failed(*verdict) for t, p, o, *verdict in site.query(_FAILED)}
 
 
-def _failures(
-    site: Site, entries: list[Entry], failed: dict[tuple[str, int, int], tuple[str, str]], campaigns: set[int]
-) -> list[str]:
+def _failures(entries: list[Entry], failed: Mapping[Position, Failed], campaigns: set[int]) -> list[str]:
     found, left = [], dict(failed)
     for entry in entries:
         kept = left.pop((entry.topic, entry.partition, entry.offset), None)
-        wanted = _wanted(entry, campaigns)
-        if kept not in wanted:
-            found.append(
-                f"{entry.kind} {entry.topic}[{entry.partition}]@{entry.offset}: failed as {kept}, not {wanted}"
-            )
+        if wrong := _verdict(entry, kept, _wanted(entry, campaigns)):
+            found.append(wrong)
     found += [f"failed record without a record: {key}: {value}" for key, value in left.items()]
     return [*found[:SHOWN], f"{len(found)} failed records are wrong"] if found else []
+
+
+def _verdict(entry: Entry, kept: Failed | None, wanted: list[tuple[str, str] | None]) -> str:
+    """What is wrong with the failed record of an entry, if anything."""
+    if kept is None:
+        if None in wanted:
+            return ""
+        return f"MISSING: {entry.place}, {entry.kind}, is not among the failed records, but ought to be as {wanted}"
+    if None in wanted and len(wanted) == 1:
+        return f"{entry.kind} {entry.place} became a failed record: {kept.reason}, {kept.status}"
+    if (kept.reason, kept.status) not in wanted:
+        return f"{entry.kind} {entry.place} is kept as {kept.reason}, {kept.status}, not {wanted}"
+    if kept.attempts != 1 and entry.reason != "unknown_campaign":
+        return f"TWICE: {entry.kind} {entry.place} was kept as failed {kept.attempts} times, but received once"
+    return ""
 
 
 def _wanted(entry: Entry, campaigns: set[int]) -> list[tuple[str, str] | None]:
@@ -131,39 +146,24 @@ def _wanted(entry: Entry, campaigns: set[int]) -> list[tuple[str, str] | None]:
     return [(entry.reason, "pending")]
 
 
-# ---- books ----------------------------------------------------------------------------------------------------------
-
-
-def _ledger(site: Site, entries: list[Entry], failed: Mapping[tuple[str, int, int], object]) -> list[str]:
-    kinds: defaultdict[tuple[str, int], Counter[str]] = defaultdict(Counter)
-    for entry in entries:
-        kinds[entry.topic, entry.partition][entry.kind] += 1
-    failures = Counter(key[:2] for key in failed)
-    found = []
-    lines = {(row[0].removeprefix(site.prefix), row[1]): row[2:] for row in site.query(_LEDGER)}
-    for source, counts in kinds.items():
-        total = counts.total()
-        written = total - counts["repeat"] - counts["tombstone"] - failures[source]
-        expected = (total, total, written, counts["repeat"], counts["tombstone"], failures[source], 0)
-        if lines.get(source) != expected:
-            found.append(f"ledger of {source}: {lines.get(source)}, not {expected}")
-    return found
-
-
-def _balances(site: Site, entries: list[Entry]) -> list[str]:
-    expected: defaultdict[tuple[int, str], Decimal] = defaultdict(Decimal)
-    for advertiser, kind, amount, currency, *_ in _expected_payments(entries).values():
-        expected[advertiser, currency] += amount if kind == "charge" else -amount
-    rows = site.query("SELECT advertiser_id, currency, amount FROM payments_balance")
-    kept = {(advertiser, currency): amount for advertiser, currency, amount in rows}
-    wrong = [key for key in expected.keys() | kept.keys() if kept.get(key) != expected.get(key)]
-    return [f"balance of {key}: {kept.get(key)}, not {expected.get(key)}" for key in wrong[:SHOWN]]
+# ---- the rest -------------------------------------------------------------------------------------------------------
 
 
 def _reconciled(done: Done) -> list[str]:
     if done.code == 0 and done.json["balances"]:
         return []
-    return [f"reconcile says no (exit code {done.code}): {done.out[-2000:]} {done.err[-500:]}"]
+    try:
+        report = done.json
+        faults = [
+            f"{each['topic']}[{each['partition']}]: {fault}"
+            for each in report["partitions"]
+            for fault in each["faults"]
+        ]
+        faults += [f"{each['table']}: {fault}" for each in report["tables"] for fault in each["faults"]]
+        said = "; ".join(faults)
+    except (AssertionError, ValueError):
+        said = done.out[-500:] + done.err[-500:]
+    return [f"reconcile says no (exit code {done.code}): {said}"]
 
 
 def _sessions(site: Site) -> list[str]:

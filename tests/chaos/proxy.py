@@ -27,6 +27,34 @@ class Mode(Enum):
 
 
 SLOWNESS = 0.1
+_COMMIT = b"COMMIT\x00"
+"""So it stands in PostgreSQL's protocol, both where a client asks for it and where the server has done it."""
+_MOVE = b"UPDATE consumers_partitionledger"
+"""By this the transaction of a chunk is known."""
+
+
+class Ambush:
+    """Waits for a chunk's COMMIT and breaks its connection: before the server hears of it, or before the client hears
+    that it took."""
+
+    def __init__(self, passes: int, *, took: bool) -> None:
+        """`passes` is how many COMMITs go by unharmed."""
+        self._passes = passes
+        self._took = took
+        self._writing: set[object] = set()
+        self.done = threading.Event()
+
+    def falls(self, data: bytes, connection: object, *, answer: bool) -> bool:
+        """Whether the connection on which these bytes travel ends here, and they with it."""
+        if _MOVE in data:
+            self._writing.add(connection)
+        if self.done.is_set() or answer is not self._took or _COMMIT not in data or connection not in self._writing:
+            return False
+        self._writing.discard(connection)
+        self._passes -= 1
+        if self._passes < 0:
+            self.done.set()
+        return self._passes < 0
 
 
 @dataclass(eq=False)
@@ -48,6 +76,7 @@ class Proxy:
         self.port = port
         self._upstream = upstream
         self._mode = Mode.OPEN
+        self._ambush: Ambush | None = None
         self._pairs: set[_Pair] = set()
         # The loop knows its tasks by weak references only: one that nobody holds may be collected, and its connection
         # would then be a black hole for ever.
@@ -60,6 +89,10 @@ class Proxy:
 
     def set(self, mode: Mode) -> None:
         self._mode = mode
+
+    def lay(self, ambush: Ambush | None) -> None:
+        """Only one at a time; None lifts it."""
+        self._ambush = ambush
 
     def cut(self) -> None:
         """Reset every connection."""
@@ -102,8 +135,8 @@ class Proxy:
         pair = _Pair(writer, server)
         self._pairs.add(pair)
         pumps = {
-            asyncio.ensure_future(self._pump(reader, server, answer=False)),
-            asyncio.ensure_future(self._pump(answers, writer, answer=True)),
+            asyncio.ensure_future(self._pump(pair, reader, server, answer=False)),
+            asyncio.ensure_future(self._pump(pair, answers, writer, answer=True)),
         }
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -113,9 +146,13 @@ class Proxy:
             self._pairs.discard(pair)
             pair.abort()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answer: bool) -> None:
+    async def _pump(
+        self, pair: _Pair, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answer: bool
+    ) -> None:
         with contextlib.suppress(OSError, RuntimeError):
             while data := await reader.read(65536):
+                if self._ambush is not None and self._ambush.falls(data, pair, answer=answer):
+                    return  # the end of one direction ends the pair
                 if self._mode is Mode.SLOW:
                     await asyncio.sleep(SLOWNESS)
                 while self._mode is Mode.HOLE or (self._mode is Mode.DEAF and answer):

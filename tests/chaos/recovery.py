@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 
-from tests.chaos.faults import FROZEN, JOINED
+from tests.chaos.faults import FROZEN, JOINED, PAUSED
 from tests.chaos.members import Member
 from tests.chaos.nemesis import Happened
 
@@ -53,7 +53,7 @@ class Settlements:
 
 def _counts(member: Member, happened: Happened) -> bool:
     kind = happened.fault.kind
-    if kind == FROZEN:
+    if kind.startswith(FROZEN) or kind == PAUSED:
         return member.slot == happened.fault.slot
     if kind.startswith("consumer") and kind != JOINED:
         return member.slot == happened.fault.slot and member.started > happened.began

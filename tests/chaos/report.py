@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,8 +9,7 @@ from statistics import median
 from typing import Any
 
 from tests.chaos.exits import GAVE_UP, Exit
-from tests.chaos.nemesis import Happened
-from tests.chaos.rounds import Result
+from tests.chaos.rounds import A_ROUND, PACE, RATE, Plan, Result, joined
 
 
 def as_dict(seed: int, results: Sequence[Result], scenarios: dict[str, list[str]]) -> dict[str, Any]:
@@ -69,23 +67,26 @@ def as_markdown(figures: dict[str, Any]) -> str:
 def as_story(result: Result) -> str:
     """A failing round, to be read: what was wrong, and what happened when."""
     protocol, static, chunk = result.plan.setting()
+    planted = f", {result.plan.plant} built in" if result.plan.plant else ""
     lines = [
         f"Round {result.plan.number} of seed {result.plan.seed} FAILED ({protocol} protocol, "
-        f"{'static' if static else 'dynamic'} members, chunks of {chunk}):"
+        f"{'static' if static else 'dynamic'} members, chunks of {chunk}, {result.faults} faults{planted}):"
     ]
-    lines += [f"  WRONG: {each}" for each in result.wrong]
-    lines += [f"  {_told(each)}" for each in result.story]
-    return "\n".join(lines)
+    return "\n".join(
+        [*lines, *(f"  WRONG: {each}" for each in result.wrong), *(f"  {each}" for each in result.timeline)]
+    )
 
 
-def _told(happened: Happened) -> str:
-    clock = time.strftime("%H:%M:%S", time.localtime(happened.began))
-    lasted = happened.ended - happened.began
-    remark = f" MISSED: {happened.missed}" if happened.missed else f" ERROR: {happened.error}" if happened.error else ""
-    fault = happened.fault
-    where = f"slot {fault.slot}" if fault.kind.startswith("consumer") else ""
-    where = f"table {fault.table}" if fault.kind.endswith("locked") else where
-    return f"{clock} #{fault.number} {fault.kind} {where} for {lasted:.1f} s{remark}"
+def again(plan: Plan) -> str:
+    """The command that plays the round once more."""
+    chosen = f" --only {joined(plan.only)}" if plan.only is not None else ""
+    planted = f" --plant {plan.plant}" if plan.plant else " --aimed" if plan.deck else ""
+    usual = Plan(plan.seed, plan.number, A_ROUND, PACE, RATE)
+    others = (("per-round", "faults"), ("pace", "pace"), ("rate", "rate"))
+    given = [
+        f" --{option} {getattr(plan, name)}" for option, name in others if getattr(plan, name) != getattr(usual, name)
+    ]
+    return f"python -m tests.chaos --seed {plan.seed} --round {plan.number}{planted}{chosen}{''.join(given)} --keep"
 
 
 def details(results: Sequence[Result]) -> list[dict[str, Any]]:

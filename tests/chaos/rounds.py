@@ -10,9 +10,10 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import accumulate, islice, pairwise
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
@@ -28,13 +29,18 @@ from tests.chaos.nemesis import Happened, Nemesis, schedule
 from tests.chaos.process_faults import SLOTS
 from tests.chaos.recovery import Settlements, signs_of_trouble
 from tests.chaos.servers import SESSION_SECONDS, Servers
+from tests.chaos.timeline import timeline
 from tests.e2e.conftest import new_database
 from tests.e2e.harness import Done, Site
 
+A_ROUND, PACE, RATE = 50, 1.3, 400
+"""What a round is unless it is told otherwise: faults, seconds from one to the next, records a second."""
 PARTITIONS = 6
 FINISHER = 8
 FINISH_SECONDS = 150
 RECOVERY_SECONDS = 20
+LEAST_SECONDS = 8
+"""So long records are sent, even if there are no faults."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +52,12 @@ class Plan:
     faults: int
     pace: float
     rate: int
-    only: frozenset[int] = frozenset()
-    """Numbers of the faults that happen; empty means all."""
+    only: frozenset[int] | None = None
+    """Numbers of the faults that happen; None means all."""
+    deck: tuple[str, ...] = ()
+    """Kinds of faults to deal from; empty means all, drawn by their weights."""
+    plant: str = ""
+    """A bug to build into the consumers; see `plants`."""
 
     @property
     def name(self) -> str:
@@ -64,8 +74,22 @@ class Plan:
         return protocol, protocol == "classic" and rng.random() < 0.5, rng.choice((2, 5, 20))
 
     def schedule(self) -> list[Fault]:
-        faults = schedule(f"faults {self.name}", self.faults, self.pace)
-        return [fault for fault in faults if not self.only or fault.number in self.only]
+        """Where only some faults happen, they come no further apart than any two of all might."""
+        faults = schedule(f"faults {self.name}", self.faults, self.pace, self._dealt())
+        if self.only is None:
+            return faults
+        chosen = [fault for fault in faults if fault.number in self.only]
+        gaps = [after.at - before.at for before, after in pairwise([faults[0], *chosen])]
+        moments = accumulate((min(gap, 4 * self.pace) for gap in gaps), initial=faults[0].at)
+        return [replace(fault, at=moment) for fault, moment in zip(chosen, islice(moments, 1, None), strict=True)]
+
+    def _dealt(self) -> list[str]:
+        """The round's kinds from the deck, which is shuffled anew whenever all of it has been dealt, round after round:
+        so each kind comes once before any comes again."""
+        rng, dealt = random.Random(f"deck {self.seed}"), list[str]()
+        while self.deck and len(dealt) < (self.number + 1) * self.faults:
+            dealt += rng.sample(self.deck, len(self.deck))
+        return dealt[self.number * self.faults : (self.number + 1) * self.faults]
 
 
 @dataclass
@@ -103,6 +127,8 @@ class Result:
     signs: Counter[str]
     """What the processes' logs tell of the trouble they had."""
     seconds: float
+    timeline: list[str] = field(default_factory=list)
+    """Of a round that failed: what happened when, and what the processes said of it."""
 
     @property
     def faults(self) -> int:
@@ -117,6 +143,7 @@ def run_round(servers: Servers, plan: Plan, folder: Path) -> Result:
     with made_site(servers, folder, f"chaos-{plan.name}.") as site, open_world(servers, site, plan) as world:
         nemesis = Nemesis(world, plan.schedule())
         nemesis.run()
+        time.sleep(max(0.0, began + LEAST_SECONDS - time.monotonic()))
         _see_recover(world, nemesis.story)
         wrong = [f"fault {each.fault} failed: {each.error}" for each in nemesis.story if each.error]
         world.journal.end()
@@ -129,6 +156,8 @@ def run_round(servers: Servers, plan: Plan, folder: Path) -> Result:
         wrong += [f"{each.name}: {each.verdict}: {each.last}" for each in ended if each.verdict]
         settlements = Settlements(world.members.all)
         signs = signs_of_trouble(world.members.all)
+        wrong = [sentence.replace(site.prefix, "") for sentence in wrong]
+        told = timeline(nemesis.story, world.members.all, wrong, site.prefix) if wrong else []
     if wrong:
         shutil.copy(servers.kafka.log, folder)
     return Result(
@@ -140,6 +169,7 @@ def run_round(servers: Servers, plan: Plan, folder: Path) -> Result:
         world.journal.counts(),
         signs,
         time.monotonic() - began,
+        told,
     )
 
 
@@ -174,6 +204,8 @@ def open_world(servers: Servers, site: Site, plan: Plan) -> Iterator[World]:
         "KAFKA_GROUP_PROTOCOL": protocol,
         "KAFKA_PROPERTIES": json.dumps(properties),
     }
+    if plan.plant:
+        environment["CHAOS_PLANT"] = plan.plant
     members = Members(site.folder, environment, static=static, chunk_size=chunk_size)
     journal = Journal(f"journal {plan.name}", site.prefix, servers.direct.bootstrap_servers, plan.rate)
     try:
@@ -214,19 +246,6 @@ def _finish(world: World) -> list[str]:
     return wrong
 
 
-def shrink(servers: Servers, plan: Plan, folder: Path, numbers: Collection[int]) -> frozenset[int]:
-    """The fewest of these faults, found by halving, with which the round still fails."""
-    culprits, parts = sorted(numbers), 2
-    while len(culprits) > 1 and parts <= len(culprits):
-        size = -(-len(culprits) // parts)
-        for start in range(0, len(culprits), size):
-            fewer = culprits[:start] + culprits[start + size :]
-            if fewer and run_round(servers, replace(plan, only=frozenset(fewer)), folder / "shrink").wrong:
-                culprits, parts = fewer, max(2, parts - 1)
-                break
-        else:
-            if size == 1:
-                break
-            parts = min(len(culprits), parts * 2)
-        shutil.rmtree(folder / "shrink", ignore_errors=True)
-    return frozenset(culprits)
+def joined(numbers: Iterable[int]) -> str:
+    """As `--only` takes them."""
+    return ",".join(map(str, sorted(numbers))) or "none"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from tests.chaos.fault import PATIENCE, Act, Fault, Missed, insist
-from tests.chaos.proxy import Mode, Proxy
+from tests.chaos.proxy import Ambush, Mode, Proxy
 from tests.chaos.servers import ROLE
 
 if TYPE_CHECKING:
@@ -100,6 +100,23 @@ def network(which: str, mode: Mode) -> Act:
         if mode in (Mode.HOLE, Mode.DEAF):
             proxy.cut()
         proxy.set(Mode.OPEN)
+
+    return act
+
+
+def lose_commit(*, took: bool) -> Act:
+    """One connection breaks exactly in a COMMIT: the chunk is in the database, or it is not, and nobody was told."""
+
+    def act(world: World, fault: Fault) -> None:
+        proxy = world.servers.database_proxy
+        with _alone(world.servers.at_commit):
+            ambush = Ambush(fault.passes, took=took)
+            proxy.lay(ambush)
+            try:
+                if not ambush.done.wait(PATIENCE):
+                    raise Missed("no COMMIT came by")
+            finally:
+                proxy.lay(None)
 
     return act
 

@@ -31,6 +31,7 @@ SESSION_SECONDS = 3
 POISON = "poison"
 """A text that the tables refuse in these runs, so that isolation has work."""
 
+# chaos_move is a witness that the engine does not know: every chunk's move of the ledger, in the chunk's transaction.
 _PREPARE = f"""
     ALTER TABLE ads_click ADD CONSTRAINT chaos_click CHECK (url NOT LIKE '%{POISON}%');
     ALTER TABLE payments_payment ADD CONSTRAINT chaos_payment CHECK (reference NOT LIKE '%{POISON}%');
@@ -44,6 +45,17 @@ _PREPARE = f"""
     END $$;
     CREATE TRIGGER chaos BEFORE INSERT ON ads_click FOR EACH STATEMENT EXECUTE FUNCTION chaos_write();
     CREATE TRIGGER chaos BEFORE INSERT ON payments_payment FOR EACH STATEMENT EXECUTE FUNCTION chaos_write();
+    CREATE TABLE chaos_move (
+        id bigserial, at timestamptz DEFAULT clock_timestamp(), topic text, partition int, epoch bigint, origin bigint,
+        target bigint
+    );
+    CREATE FUNCTION chaos_move() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO chaos_move (topic, partition, epoch, origin, target)
+        VALUES (NEW.topic, NEW.partition, NEW.epoch, OLD.next_offset, NEW.next_offset);
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER chaos AFTER UPDATE ON consumers_partitionledger FOR EACH ROW
+        WHEN (OLD.epoch = NEW.epoch) EXECUTE FUNCTION chaos_move();
     GRANT ALL ON ALL TABLES IN SCHEMA public TO {ROLE};
     GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {ROLE};
 """
@@ -101,7 +113,7 @@ class Servers:
         self.database_proxy = Proxy(ports[4], self._postgres_port)
         self.broker_proxy = Proxy(ports[3], ports[2])
         self.template = ""
-        self.at_postgres, self.at_kafka = threading.Lock(), threading.Lock()
+        self.at_postgres, self.at_kafka, self.at_commit = threading.Lock(), threading.Lock(), threading.Lock()
 
     @cached_property
     def direct(self) -> Addresses:

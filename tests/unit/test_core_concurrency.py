@@ -13,6 +13,8 @@ from typing import TypeVar
 
 import gevent
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from consumers.concurrency import (
     Bridge,
@@ -314,6 +316,124 @@ def test_a_permit_is_given_back_by_who_was_cancelled() -> None:
         scope.cancel()
     with permits:
         pass
+
+
+def test_permits_are_given_in_the_order_in_which_they_were_asked_for() -> None:
+    permits, served = Permits(1), []
+
+    def task(number: int) -> None:
+        with permits:
+            sleep(0)
+            served.append(number)
+
+    with Scope() as scope:
+        for number in range(5):
+            scope.spawn(task, number)
+    assert served == [0, 1, 2, 3, 4]
+
+
+def test_a_lowered_limit_takes_no_permit_back_and_gives_none_until_enough_are_returned() -> None:
+    permits, may_end = Permits(3), [Event() for _ in range(5)]
+
+    def task(end: Event) -> None:
+        with permits:
+            end.wait()
+
+    with Scope() as scope:
+        for end in may_end:
+            scope.spawn(task, end)
+        sleep(0)
+        assert (permits.held, permits.waiting) == (3, 2)
+        permits.limit = 1
+        assert permits.held == 3
+        for end, held, waiting in zip(may_end, (2, 1, 1, 1, 0), (2, 2, 1, 0, 0), strict=True):
+            end.set()
+            sleep(0.001)
+            assert (permits.held, permits.waiting) == (held, waiting)
+
+
+def test_a_raised_limit_lets_in_who_waits() -> None:
+    permits, end = Permits(1), Event()
+
+    def task() -> None:
+        with permits:
+            end.wait()
+
+    with Scope() as scope:
+        for _ in range(4):
+            scope.spawn(task)
+        sleep(0)
+        assert (permits.held, permits.waiting) == (1, 3)
+        permits.limit = 3
+        assert (permits.held, permits.waiting) == (3, 1)
+        end.set()
+    assert (permits.held, permits.waiting) == (0, 0)
+
+
+def test_one_who_is_cancelled_while_it_waits_leaves_the_queue() -> None:
+    permits = Permits(1)
+
+    def task() -> None:
+        with permits:
+            pass
+
+    with permits:
+        with Scope() as scope:
+            scope.spawn(task)
+            sleep(0)
+            assert permits.waiting == 1
+            scope.cancel()
+        assert (permits.held, permits.waiting) == (1, 0)
+    assert permits.held == 0
+
+
+def test_one_who_is_cancelled_when_its_turn_has_just_come_gives_the_permit_on() -> None:
+    permits, served = Permits(1), []
+
+    def task(name: str) -> None:
+        with permits:
+            served.append(name)
+
+    with Scope() as scope:
+        with permits:
+            first = scope.spawn(task, "cancelled")
+            scope.spawn(task, "next")
+            sleep(0)
+            assert permits.waiting == 2
+            first.kill(block=False)
+        assert (permits.held, permits.waiting) == (1, 1)  # handed over to the one that will end instead
+    assert served == ["next"]
+    assert permits.held == 0
+
+
+@given(st.lists(st.sampled_from(["ask", "return", "cancel", "raise", "lower"]), max_size=60))
+def test_permits_out_never_exceed_the_limit_under_which_they_were_given(steps: list[str]) -> None:
+    permits = Permits(2)
+    tasks: list[tuple[gevent.Greenlet, Event]] = []
+
+    def task(end: Event) -> None:
+        with permits:
+            end.wait()
+
+    with Scope() as scope:
+        for step in steps:
+            held = permits.held
+            if step == "ask":
+                end = Event()
+                tasks.append((scope.spawn(task, end), end))
+            elif step == "return" and tasks:
+                tasks.pop(0)[1].set()
+            elif step == "cancel" and tasks:
+                tasks.pop()[0].kill(block=False)
+            elif step in ("raise", "lower"):
+                permits.limit = max(1, permits.limit + (1 if step == "raise" else -1))
+            sleep(0)
+            sleep(0)
+            assert permits.held <= max(held, permits.limit)
+            assert permits.waiting == 0 or permits.held >= permits.limit
+        for _, end in tasks:
+            end.set()
+    assert (permits.held, permits.waiting) == (0, 0)
 
 
 # ---- NativeThread and Bridge ----------------------------------------------------------------------------------------

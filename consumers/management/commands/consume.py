@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, SystemCheckError
 
@@ -15,13 +18,16 @@ from consumers.concurrency import is_patched
 from consumers.consumer import BatchConsumer
 from consumers.core.errors import ConsumerError, FatalError, Misconfigured
 from consumers.core.source import RecordSource
+from consumers.core.summaries import add_up, longest
 from consumers.engine.process import ConsumerProcess
 from consumers.engine.runner import RunOptions
+from consumers.engine.supervisor import command_line
 from consumers.kafka.config import consumer_properties
 from consumers.kafka.source import KafkaSource
 from consumers.management.arguments import positive
+from consumers.management.member import Lifeline, command_of_member
 from consumers.management.progress import ProgressLine
-from consumers.settings import engine_settings
+from consumers.settings import EngineSettings, engine_settings
 
 logger = logging.getLogger("consumers")
 
@@ -45,6 +51,15 @@ class Command(BaseCommand):
         parser.add_argument("--chunk-size", type=positive, default=0, metavar="N", help="records in one transaction")
         parser.add_argument("--concurrency", type=positive, default=0, metavar="N", help="workers of process()")
         parser.add_argument("--json", action="store_true", help="print a summary as JSON on stdout at exit")
+        parser.add_argument(
+            "--processes",
+            type=positive,
+            default=0,
+            metavar="N",
+            help="run N processes, each a member of the group with a pool of connections of its own; one that dies is "
+            "started again",
+        )
+        parser.add_argument("--member", type=positive, default=0, help=argparse.SUPPRESS)  # what --processes starts
 
     def check(self, *args: Any, **kwargs: Any) -> None:
         """As Django's; what the system checks find is a wrong configuration, and the exit code says so."""
@@ -56,16 +71,46 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
+            if options["processes"]:
+                self._supervise(options)
             process = self._process(options)
+            lifeline = _lifeline(process) if options["member"] else None
         except ConsumerError as error:
             raise CommandError(str(error), returncode=2) from error
         try:
-            self._run(process)
+            self._run(process, lifeline)
         finally:
-            if options["json"]:
+            if lifeline:
+                lifeline.end()
+            elif options["json"]:
                 self.stdout.write(json.dumps(summary(process)))
         if process.aborted:
             sys.exit(ABORTED)
+
+    def _supervise(self, options: dict[str, Any]) -> NoReturn:
+        """Become the supervisor of processes that run this command.
+
+        It is a fresh interpreter in the place of this one: the same process id, but without the patches, threads and
+        clients that are loaded here, which a process that starts others is better off without.
+
+        Raises:
+            Misconfigured: this cannot be done with several processes.
+        """
+        for name in self.consumers or options["names"]:
+            registry.get(name)
+        if options["max_records"]:
+            raise Misconfigured(
+                "--max-records is counted by one process and cannot be shared out, since partitions differ: leave out "
+                "--processes, or use --until-end"
+            )
+        if os.name != "posix":
+            raise Misconfigured("--processes needs Linux or macOS: start the command several times instead")
+        if not getattr(self, "_called_from_command_line", False):
+            raise Misconfigured("--processes takes the place of the whole process: use it on the command line only")
+        supervisor = command_line(options["processes"], options["json"], command_of_member(sys.orig_argv))
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execv(supervisor[0], supervisor)  # noqa: S606  (our own interpreter, and no shell)
 
     def _process(self, options: dict[str, Any]) -> ConsumerProcess:
         if not is_patched():
@@ -73,7 +118,7 @@ class Command(BaseCommand):
                 "blocking calls are not cooperative: call patch_for_command() first in manage.py, see the docs"
             )
         names = self.consumers or options["names"]
-        settings = engine_settings()
+        settings = _of_member(engine_settings(), options["member"])
 
         def source(consumer: BatchConsumer[Any, Any], group: str) -> RecordSource:
             topics = settings.real_topics(consumer.topics)
@@ -88,13 +133,30 @@ class Command(BaseCommand):
         )
         return ConsumerProcess([registry.get(name) for name in names], settings, run_options, source)
 
-    def _run(self, process: ConsumerProcess) -> None:
+    def _run(self, process: ConsumerProcess, lifeline: Lifeline | None) -> None:
+        beside = lifeline.hold if lifeline else ProgressLine(process.runners, self.stderr).show
         try:
-            process.run(ProgressLine(process.runners, self.stderr).show)
+            process.run(beside)
         except BaseExceptionGroup as group:
             raise _stopped(_first(group)) from group
         except Exception as error:
             raise _stopped(error) from error
+
+
+def _lifeline(process: ConsumerProcess) -> Lifeline:
+    def drain() -> None:
+        for runner in process.runners:
+            runner.stop()
+
+    return Lifeline(lambda: summary(process), drain)
+
+
+def _of_member(settings: EngineSettings, member: int) -> EngineSettings:
+    """A static member's name is for one process alone; those of a supervisor each get one made from it."""
+    name = settings.properties.get("group.instance.id")
+    if not member or not name:
+        return settings
+    return replace(settings, properties={**settings.properties, "group.instance.id": f"{name}-{member}"})
 
 
 def _stopped(error: BaseException) -> CommandError:
@@ -119,6 +181,4 @@ def summary(process: ConsumerProcess) -> dict[str, Any]:
     each = [runner.statistics.summary() for runner in process.runners]
     if len(each) == 1:
         return each[0]
-    counts = ("received", "written", "duplicates", "skipped", "failed")
-    total: dict[str, Any] = {name: sum(int(str(one[name])) for one in each) for name in counts}
-    return {**total, "seconds": max((float(str(one["seconds"])) for one in each), default=0.0), "consumers": each}
+    return {**add_up(each), "seconds": longest(each), "consumers": each}

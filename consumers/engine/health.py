@@ -1,0 +1,117 @@
+"""How much is done at once, by the health of what does it: the limit on writers, and the size of chunks.
+
+Each written chunk is a sample; every few seconds there is a look outside (`signals`). What follows from them is decided
+in `core/limiter` and `core/sizing`; here it is measured, put into force, and said.
+
+Not adapted is the number of `process` workers: what they wait for are services that neither the database nor the
+processors tell anything of, workers that do not wait cost nothing, and a lane that may not write prepares no more than
+one chunk ahead.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from consumers.concurrency import Permits, monotonic, sleep
+from consumers.core.limiter import Limiter, Move, Signals
+from consumers.core.policies import BatchPolicy
+from consumers.core.sizing import ChunkSize
+from consumers.engine.signals import SignalReader
+from consumers.settings import EngineSettings
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY = 2.0
+
+
+class Health:
+    """Of one process, and shared by its consumers: how many of their lanes may write at once."""
+
+    def __init__(self, settings: EngineSettings, look: Callable[[], Signals | None] | None = None) -> None:
+        """`look` is a look outside, by default at the database and the machine.
+
+        Raises:
+            Misconfigured: the settings' bounds leave no room.
+        """
+        ceiling = min(settings.max_writers or settings.permits, settings.permits)
+        self._limiter = Limiter(min(settings.min_writers, ceiling), ceiling) if settings.adaptive else None
+        self.gate = Permits(self._limiter.limit if self._limiter else ceiling)
+        """Whoever writes goes through it."""
+        self.writing = 0
+        self.last_move = ""
+        self._look = look or SignalReader(settings.database).read
+        self._written_since_look = 0
+
+    def wrote(self, cost: float) -> None:
+        """A chunk was written, at a cost per row in any unit that stays the same."""
+        self._written_since_look += 1
+        if self._limiter is not None:
+            self._follow(self._limiter.wrote(cost, writers=self.writing, wanted=self.gate.waiting > 0))
+
+    def watch(self, every: float = LOOK_EVERY) -> None:
+        """Look outside now and then, but not while nothing is written, until killed; run it in a scope."""
+        while self._limiter is not None:
+            sleep(every / 4 if self._limiter.is_troubled else every)
+            if self.writing or self._written_since_look:
+                self._written_since_look = 0
+                signals = self._look()
+                self._follow(self._limiter.saw(signals) if signals is not None else None)
+
+    def tell(self, what: str, before: int, move: Move) -> None:
+        """Say a move, once."""
+        self.last_move = f"{what} {before} to {move.value}: {move.reason}"
+        logger.info("%s", self.last_move)
+
+    def _follow(self, move: Move | None) -> None:
+        if move is not None:
+            before, self.gate.limit = self.gate.limit, move.value
+            self.tell("writers at once", before, move)
+
+
+class Pace:
+    """Of one consumer: the size of its chunks, and the time that each takes."""
+
+    def __init__(self, name: str, batch: BatchPolicy, settings: EngineSettings, health: Health) -> None:
+        """`batch` is the consumer's own policy; its `chunk_records` is the most that a chunk may hold.
+
+        Raises:
+            Misconfigured: the settings' target makes no sense.
+        """
+        self.health = health
+        self.batch = batch
+        """The policy in force now."""
+        self._name = name
+        self._size: ChunkSize | None = None
+        if settings.adaptive:
+            self._size = ChunkSize(settings.target_write_time, settings.min_chunk_records, batch.chunk_records)
+        self._unit = self._usual_rows = 0.0
+
+    @contextmanager
+    def writing(self, rows: int, *, more: bool) -> Iterator[None]:
+        """Around the writing of a chunk, inside the gate. Only where `more` waits to be written does the time count:
+        an idle consumer has nothing to learn from."""
+        start = monotonic()
+        self.health.writing += 1
+        try:
+            yield
+            if more and rows:
+                self._wrote(rows, monotonic() - start)
+        finally:
+            self.health.writing -= 1
+
+    def _wrote(self, rows: int, seconds: float) -> None:
+        self._resize(rows, seconds)
+        self._usual_rows = 0.9 * self._usual_rows + 0.1 * rows if self._usual_rows else float(rows)
+        if 2 * rows >= self._usual_rows:  # a row of a small chunk has more of the transaction's cost to bear
+            cost = seconds / rows
+            self._unit = self._unit or cost  # consumers differ: each measures by what its own first chunk took
+            self.health.wrote(cost / self._unit if self._unit else 0.0)
+
+    def _resize(self, rows: int, seconds: float) -> None:
+        move = self._size.wrote(rows, seconds) if self._size else None
+        if move is not None:
+            before, self.batch = self.batch.chunk_records, replace(self.batch, chunk_records=move.value)
+            self.health.tell(f"{self._name}: records in a chunk", before, move)

@@ -1,0 +1,71 @@
+"""A look outside: what the database's backends, the pool and the machine's processors say of the pressure on them."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from django.db import Error as DatabaseError
+from django.db import connections
+
+from consumers.core.limiter import Signals
+from consumers.database import release_connections
+
+logger = logging.getLogger(__name__)
+
+CPU_PRESSURE = Path("/proc/pressure/cpu")
+"""Linux; its format: Documentation/accounting/psi.rst of the kernel."""
+
+# Of other roles' sessions a role may see neither state nor query unless it is in pg_read_all_stats: these don't count.
+# Sessions of the same role, database and application name are ours, of this process or another one.
+_BACKENDS = """
+    SELECT count(*) FILTER (WHERE is_ours),
+           count(*) FILTER (WHERE is_ours AND is_blocked),
+           count(*) FILTER (WHERE NOT is_ours),
+           (SELECT coalesce(max(extract(epoch FROM replay_lag)), 0) FROM pg_stat_replication)::float8
+    FROM (SELECT usename = current_user AND datname = current_database()
+                 AND application_name = current_setting('application_name') AS is_ours,
+                 coalesce(wait_event_type = 'Lock', false) AS is_blocked
+          FROM pg_stat_activity
+          WHERE state = 'active' AND backend_type = 'client backend' AND pid <> pg_backend_pid()) AS active
+"""
+
+
+class SignalReader:
+    """Reads the signals, with one short query on a connection that it takes from the pool's reserve and gives back."""
+
+    def __init__(self, using: str) -> None:
+        self._using = using
+        self._pool_before = (0.0, 0.0)
+
+    def read(self) -> Signals | None:
+        """What is to be seen; None if the database does not answer. Blocks its greenlet, so that it needs its own."""
+        try:
+            with connections[self._using].cursor() as cursor:
+                cursor.execute(_BACKENDS)
+                ours, blocked, others, lag = cursor.fetchone()
+        except DatabaseError as error:
+            logger.debug("no look at the database's activity: %s", error)
+            return None
+        finally:
+            release_connections()
+        return Signals(ours, blocked, others, self._pool_wait(), cpu_pressure(), lag)
+
+    def _pool_wait(self) -> float:
+        """Seconds that a connection was waited for since the last look, on average over all requests."""
+        pool: Any = getattr(connections[self._using], "pool", None)
+        counts = pool.get_stats() if pool is not None else {}
+        now = (counts.get("requests_wait_ms", 0) / 1000, counts.get("requests_num", 0))
+        waited, requests = (new - old for new, old in zip(now, self._pool_before, strict=True))
+        self._pool_before = now
+        return waited / requests if requests else 0.0
+
+
+def cpu_pressure(source: Path = CPU_PRESSURE) -> float:
+    """Percent of the last ten seconds in which some task waited for a processor; 0 where the system does not tell."""
+    try:
+        some = source.read_text().splitlines()[0]
+        return float(some.split("avg10=")[1].split()[0])
+    except (OSError, IndexError, ValueError):
+        return 0.0

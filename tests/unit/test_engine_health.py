@@ -1,0 +1,189 @@
+"""What is measured of a consumer's writing, and what is put into force and said because of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from consumers.concurrency import Clock, Scope, sleep, use_clock
+from consumers.core.limiter import Signals
+from consumers.core.policies import BatchPolicy
+from consumers.engine.health import Health, Pace
+from consumers.engine.signals import cpu_pressure
+from consumers.settings import EngineSettings
+
+BATCH = BatchPolicy(chunk_records=1_000)
+SETTINGS = EngineSettings(database_permits=8, min_writers=1)
+
+
+class Hand(Clock):
+    """A clock that a test moves by hand."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Iterator[Hand]:
+    hand = Hand()
+    with use_clock(hand):
+        yield hand
+
+
+def write(pace: Pace, clock: Hand, seconds: float, chunks: int = 1, *, rows: int = 1_000, more: bool = True) -> None:
+    for _ in range(chunks):
+        with pace.health.gate, pace.writing(rows, more=more):
+            clock.now += seconds
+
+
+def pace_of(health: Health, settings: EngineSettings = SETTINGS, name: str = "clicks") -> Pace:
+    return Pace(name, BATCH, settings, health)
+
+
+def test_slow_chunks_become_smaller_and_it_is_said_once(clock: Hand, caplog: pytest.LogCaptureFixture) -> None:
+    pace = pace_of(Health(SETTINGS))
+    with caplog.at_level(logging.INFO, "consumers"):
+        write(pace, clock, 1.0, 5)
+    assert pace.batch == replace(BATCH, chunk_records=500)
+    said = "clicks: records in a chunk 1000 to 500: 1000 records take 1000 ms to write"
+    assert caplog.messages == [said]
+    assert pace.health.last_move == said
+
+
+def test_writing_that_turns_slow_lowers_the_gate(clock: Hand) -> None:
+    health = Health(SETTINGS)
+    pace = pace_of(health)
+    write(pace, clock, 0.02, 8)
+    assert health.gate.limit == 2
+    write(pace, clock, 0.05, 8)
+    assert health.gate.limit == 1
+    assert health.last_move == "writers at once 2 to 1: a row takes 2.5 times as long to write as before"
+
+
+def test_an_idle_consumer_moves_nothing(clock: Hand) -> None:
+    pace = pace_of(Health(SETTINGS))
+    for seconds in (0.02, 5.0):
+        write(pace, clock, seconds, 30, more=False)
+    assert (pace.health.gate.limit, pace.batch, pace.health.last_move) == (2, BATCH, "")
+
+
+def test_a_write_that_fails_is_no_sample(clock: Hand) -> None:
+    pace = pace_of(Health(SETTINGS))
+    for _ in range(30):
+        with suppress(ConnectionError), pace.writing(1_000, more=True):
+            clock.now += 100.0
+            raise ConnectionError
+    assert pace.batch == BATCH
+    assert pace.health.writing == 0
+
+
+def test_small_chunks_between_large_ones_do_not_look_like_a_slow_database(clock: Hand) -> None:
+    pace = pace_of(Health(SETTINGS))
+    for _ in range(60):
+        write(pace, clock, 0.02)
+        write(pace, clock, 0.02, rows=10)
+    assert "as long to write" not in pace.health.last_move
+
+
+def test_consumers_whose_rows_cost_differently_share_one_limit(clock: Hand) -> None:
+    health = Health(SETTINGS)
+    cheap, dear = pace_of(health), pace_of(health, name="payments")
+    for _ in range(30):
+        write(cheap, clock, 0.01)
+    for _ in range(30):
+        write(dear, clock, 0.15)
+    assert "as long to write" not in health.last_move
+
+
+@pytest.mark.parametrize(("permits", "limit"), [(1, 1), (2, 2), (8, 2)])
+def test_there_are_never_more_writers_than_connections_for_them(permits: int, limit: int) -> None:
+    assert Health(EngineSettings(database_permits=permits, min_writers=2)).gate.limit == limit
+
+
+@pytest.mark.parametrize(("most", "limit"), [(0, 8), (3, 3), (20, 8)])
+def test_switched_off_everything_is_fixed(clock: Hand, most: int, limit: int) -> None:
+    settings = replace(SETTINGS, adaptive=False, max_writers=most)
+    health = Health(settings, look=lambda: Signals(ours=1, blocked=1))
+    pace = pace_of(health, settings)
+    write(pace, clock, 0.02, 50)
+    write(pace, clock, 9.0, 50)
+    health.watch()  # ends at once: there is nothing to look for
+    assert (health.gate.limit, pace.batch, health.last_move) == (limit, BATCH, "")
+
+
+def watched(health: Health, task: Callable[[], None]) -> None:
+    with Scope() as scope:
+        scope.spawn(health.watch, 0.0)
+        task()
+        scope.cancel()
+
+
+def test_a_look_outside_that_sees_locks_lowers_the_gate_while_somebody_writes() -> None:
+    looks: list[Signals] = []
+
+    def look() -> Signals:
+        looks.append(Signals(ours=1, blocked=1))
+        return looks[-1]
+
+    health = Health(SETTINGS, look)
+    pace = pace_of(health)
+
+    def wait_for_the_lock() -> None:
+        with pace.writing(1_000, more=True):
+            while health.gate.limit > 1:
+                sleep(0)
+
+    watched(health, wait_for_the_lock)
+    assert health.last_move == "writers at once 2 to 1: 1 of 1 active backends wait for locks"
+
+
+def test_nobody_looks_outside_while_nothing_is_written() -> None:
+    looks: list[int] = []
+    health = Health(SETTINGS, lambda: looks.append(1))
+
+    def idle() -> None:
+        for _ in range(20):
+            sleep(0)
+
+    watched(health, idle)
+    assert looks == []
+
+
+def test_a_look_that_brings_nothing_moves_nothing() -> None:
+    looks: list[int] = []
+    health = Health(SETTINGS, lambda: looks.append(1))
+    pace = pace_of(health)
+
+    def write_meanwhile() -> None:
+        with pace.writing(1_000, more=True):
+            while len(looks) < 5:
+                sleep(0)
+
+    watched(health, write_meanwhile)
+    assert (health.gate.limit, health.last_move) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "pressure"),
+    [
+        ("some avg10=97.33 avg60=96.02 avg300=93.02 total=3819570615\nfull avg10=0.00 avg60=0.00\n", 97.33),
+        ("", 0.0),
+        ("some avg60=1.00\n", 0.0),
+        ("some avg10=much avg60=1.00\n", 0.0),
+    ],
+)
+def test_the_pressure_on_processors_is_read_as_the_kernel_writes_it(tmp_path: Path, text: str, pressure: float) -> None:
+    source = tmp_path / "cpu"
+    source.write_text(text)
+    assert cpu_pressure(source) == pressure
+
+
+def test_where_the_system_does_not_tell_there_is_no_pressure(tmp_path: Path) -> None:
+    assert cpu_pressure(tmp_path / "missing") == 0.0
