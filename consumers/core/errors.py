@@ -103,6 +103,16 @@ class Fenced(ConsumerError):
         super().__init__("fenced: " + ", ".join(sorted(map(str, self.sources))))
 
 
+def point_at(error: BaseException, place: int) -> None:
+    """Note on an error which of the items at hand is probably to blame."""
+    error.suspect = place  # type: ignore[attr-defined]
+
+
+def pointed_at(error: BaseException) -> int | None:
+    """What `point_at` noted."""
+    return getattr(error, "suspect", None)
+
+
 def release(error: BaseException) -> None:
     """Free what the frames of an error that has been dealt with hold: records, rows, a whole chunk. An error often is
     part of a cycle with its own frames, and would keep them until the garbage collector comes."""

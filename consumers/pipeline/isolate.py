@@ -1,4 +1,4 @@
-"""Finding the bad records of a failed write by halving: O(log n) extra attempts for each, not n."""
+"""Finding the bad records of a failed write: where the database points at one, or else by halving."""
 
 from __future__ import annotations
 
@@ -7,16 +7,26 @@ from typing import TypeVar
 
 from django.db import transaction
 
-from consumers.core.errors import FatalError, release
+from consumers.core.errors import FatalError, pointed_at, release
 from consumers.postgres.errors import Trouble, classify
 
 T = TypeVar("T")
 
+HINTS = 8
+"""So many pointers are followed, then comes halving: each costs an attempt on all the rest, while halving costs
+O(log n) attempts for each bad record, and less where they are many."""
+
 
 def isolate(
-    items: Sequence[T], attempt: Callable[[Sequence[T]], None], alone: Callable[[T], None], *, using: str
+    items: Sequence[T],
+    attempt: Callable[[Sequence[T]], None],
+    alone: Callable[[T], None],
+    *,
+    using: str,
+    hints: int = HINTS,
 ) -> None:
-    """Run `attempt` on all items inside a savepoint; when it fails, on each half, and at last `alone` on one item.
+    """Run `attempt` on all items inside a savepoint; when it fails, without the one at which its error points, or on
+    each half; and at last `alone` on one item.
 
     `alone` must not raise for a bad item; it makes a failure of it. What an attempt notes it must note last, since a
     failed one is repeated.
@@ -33,13 +43,17 @@ def isolate(
     except Exception as error:
         if not blames_records(error):
             raise
+        suspect = pointed_at(error)
         release(error)
     if len(items) == 1:
         alone(items[0])
-        return
-    middle = len(items) // 2
-    isolate(items[:middle], attempt, alone, using=using)
-    isolate(items[middle:], attempt, alone, using=using)
+    elif suspect is not None and hints:
+        alone(items[suspect])
+        isolate([*items[:suspect], *items[suspect + 1 :]], attempt, alone, using=using, hints=hints - 1)
+    else:
+        middle = len(items) // 2
+        isolate(items[:middle], attempt, alone, using=using, hints=hints)
+        isolate(items[middle:], attempt, alone, using=using, hints=hints)
 
 
 def blames_records(error: BaseException) -> bool:

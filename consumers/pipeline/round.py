@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from django.db import models, transaction
 
-from consumers.core.errors import release
+from consumers.core.errors import point_at, pointed_at, release
 from consumers.core.outcomes import Failure, Outcomes
 from consumers.pipeline.compare import Conflict
 from consumers.pipeline.failures import failure
@@ -39,7 +40,11 @@ class Round:
     def attempt(self, units: Sequence[Unit]) -> None:
         """The bulk write of some units; raises where one of them is bad."""
         rows = [row for unit in units for row in unit.rows]
-        newness = self._writer.insert(rows)
+        try:
+            newness = self._writer.insert(rows)
+        except Exception as error:
+            _point_at_unit(error, units)
+            raise
         if newness is None:
             self._writer.on_written(rows)
             self._written += rows
@@ -149,3 +154,11 @@ class Round:
         self._outcomes.failures.append(verdict)
         if not isinstance(error, Conflict):
             self._failed |= dict.fromkeys(self._tokens(unit.rows), verdict)
+
+
+def _point_at_unit(error: BaseException, units: Sequence[Unit]) -> None:
+    """Of an error that points at a row, make one that points at its unit."""
+    place = pointed_at(error)
+    if place is not None:
+        ends = accumulate(len(unit.rows) for unit in units)
+        point_at(error, next(number for number, end in enumerate(ends) if place < end))

@@ -12,9 +12,11 @@ from functools import lru_cache
 from hashlib import blake2s
 from typing import Any
 
-from django.db import DataError, IntegrityError, connections, models, transaction
+from django.db import DatabaseError, DataError, connections, models, transaction
 
+from consumers.core.errors import point_at
 from consumers.postgres.copytext import NULL, Cells, compile_rows, has_exact_text
+from consumers.postgres.errors import refused_line
 
 HELD_BACK = frozenset({"23505", "23P01"})
 """Unique and exclusion violations: what ON CONFLICT DO NOTHING passes over."""
@@ -58,20 +60,25 @@ class CopyTable:
 
     def copy(self, lines: Sequence[str]) -> bool:
         """Straight into the table, in the order of their text, within a savepoint; False, and nothing written, if a
-        unique constraint (or a trigger) held back any of them.
+        unique constraint (or a trigger) held back any of them. Another error points at the line that was refused, where
+        the server names one.
 
         All who write in one order never wait for each other in a circle.
         """
+        ordered = sorted(lines)
         try:
             with transaction.atomic(using=self._using):
-                written = _copy(self._using, f"COPY {self._table} ({self._columns}) FROM STDIN", sorted(lines))
+                written = _copy(self._using, f"COPY {self._table} ({self._columns}) FROM STDIN", ordered)
                 if written != len(lines):
                     raise _Held
         except _Held:
             return False
-        except IntegrityError as error:
+        except DatabaseError as error:
             if getattr(error.__cause__, "sqlstate", None) in HELD_BACK:
                 return False
+            number = refused_line(error)
+            if number is not None and number <= len(ordered):
+                point_at(error, lines.index(ordered[number - 1]))
             raise
         return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 
 import psycopg
@@ -28,6 +29,7 @@ class Trouble(Enum):
 # system and internal errors; a read-only transaction is a fail-over that has not ended, and an idle or
 # long transaction that the server ended is a process that was frozen.
 _OUTAGE_CLASSES = frozenset({"08", "40", "53", "55", "57", "58", "XX"})
+_COPY_LINE = re.compile(r"COPY [^,]+, [^\d:,]*(\d+)")
 _OUTAGE_STATES = frozenset({"25006", "25P03", "25P04"})
 
 
@@ -56,6 +58,14 @@ def describe(error: BaseException) -> str:
     constraint = cause.diag.constraint_name
     primary = cause.diag.message_primary
     return primary if constraint is None or constraint in primary else f"{primary} ({constraint})"
+
+
+def refused_line(error: BaseException) -> int | None:
+    """The line, from 1, at which the server refused a COPY; None where it names none. (Its words depend on the server's
+    language.)"""
+    cause = _driver_error(error)
+    found = _COPY_LINE.match(cause.diag.context or "") if cause is not None else None
+    return int(found[1]) if found else None
 
 
 def _without_state(cause: psycopg.Error) -> Trouble:

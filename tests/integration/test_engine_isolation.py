@@ -11,13 +11,17 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from ads.consumers import Campaigns, ClickConsumer
+from ads.events import ClickEvent
+from ads.models import Campaign, Click
 from consumers.core.policies import BatchPolicy
 from consumers.models import FailedRecord
+from consumers.pipeline.isolate import HINTS
 from payments.balances import unbalanced
 from payments.consumers import PaymentConsumer
 from payments.models import Balance, Payment
 from tests.integration.engine import consume, counts, failures, ledger
-from tests.makers import order, payment
+from tests.makers import click, order, payment
 from tests.orders import ComparingConsumer, Order, OrderConsumer, OrderEvent
 
 pytestmark = pytest.mark.django_db
@@ -44,6 +48,40 @@ def test_several_bad_records_cost_log_n_attempts_each() -> None:
 
 def test_a_chunk_of_bad_records_only_fails_them_all() -> None:
     assert attempts_of(range(32), 32) <= 4 * 32
+
+
+class CopiedConsumer(ClickConsumer):
+    """Clicks of which those with a cost below zero break a rule of the table."""
+
+    name = "clicks"
+
+    def process(self, event: ClickEvent, campaigns: Campaigns) -> Click:
+        click = super().process(event, campaigns)
+        click.cost = Decimal(event.url.rpartition("/")[2])
+        return click
+
+
+def copies_of(campaign: Campaign, bad: Sequence[int], total: int) -> int:
+    """How often rows were copied for a chunk in which the clicks at these places break a rule."""
+    values = [click(campaign, url=f"https://example.org/{'-1' if n in bad else '1'}") for n in range(total)]
+    with CaptureQueriesContext(connection) as queries:
+        result = consume(CopiedConsumer, *values)
+    assert (result.tally.written, result.tally.failed) == (total - len(bad), len(bad))
+    assert failures("offset", "reason") == [(n, "constraint") for n in sorted(bad)]
+    return sum(query["sql"].startswith("COPY") for query in queries)
+
+
+@pytest.mark.parametrize("place", [0, 1, 250, 499])
+def test_where_the_server_points_at_the_bad_row_it_costs_one_attempt_more(campaign: Campaign, place: int) -> None:
+    assert copies_of(campaign, [place], 500) == 2
+
+
+def test_pointers_are_followed_a_few_times(campaign: Campaign) -> None:
+    assert copies_of(campaign, [7, 77, 177, 277, 377], 500) == 6
+
+
+def test_where_many_are_bad_halving_takes_over(campaign: Campaign) -> None:
+    assert copies_of(campaign, range(0, 400, 2), 400) <= HINTS + 4 * 200
 
 
 def test_a_good_chunk_is_one_insert() -> None:
