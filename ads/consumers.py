@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from ads.events import ClickEvent, ImpressionEvent
 from ads.models import Campaign, Click, Impression
-from consumers.api import BatchConsumer, RecentRows, register, reject
+from consumers.api import BatchConsumer, RecentRows, register, reject, row_type
 
 Campaigns = Mapping[int, Campaign]
 
@@ -19,6 +19,10 @@ PERSONAL: tuple[str, ...] = ("ip", "user_agent", "user_id")
 def unknown_campaign(campaign_id: int) -> NoReturn:
     """The campaign may be on its way: the record is processed again once it is there."""
     reject("unknown_campaign", waits_for=(Campaign, campaign_id), campaign_id=campaign_id)
+
+
+ClickRow = row_type(Click)
+"""Cheaper to make than an instance, which matters at tens of thousands of clicks per second."""
 
 
 @register("clicks")
@@ -40,11 +44,11 @@ class ClickConsumer(BatchConsumer[ClickEvent, Click]):
     def prefetch(self, events: Sequence[ClickEvent]) -> Campaigns:
         return self.campaigns.in_bulk(event.campaign_id for event in events)
 
-    def process(self, event: ClickEvent, campaigns: Campaigns) -> Click:
+    def process(self, event: ClickEvent, campaigns: Campaigns) -> Any:
         campaign = campaigns.get(event.campaign_id) or unknown_campaign(event.campaign_id)
-        return Click(
+        return ClickRow(
             event_id=event.event_id,
-            campaign_id=campaign.pk,
+            campaign_id=event.campaign_id,
             advertiser_id=campaign.advertiser_id,
             occurred_at=event.occurred_at,
             ip=event.ip,
@@ -73,7 +77,7 @@ class ImpressionConsumer(BatchConsumer[ImpressionEvent, Impression]):
         campaign = campaigns.get(event.campaign_id) or unknown_campaign(event.campaign_id)
         return Impression(
             event_id=event.event_id,
-            campaign_id=campaign.pk,
+            campaign_id=event.campaign_id,
             occurred_at=event.occurred_at,
             placement=event.placement,
             ip=event.ip,

@@ -8,6 +8,7 @@ assert statistics.tally.written == 1
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -180,7 +181,9 @@ class MemorySource:
         position = self._positions[source]
         if position is None or room <= 0:
             return 0
-        records = [record for record in self.log.partitions[source] if record.offset >= position][:room]
+        held = self.log.partitions[source]
+        first = bisect_left(held, position, key=lambda record: record.offset)
+        records = held[first : first + room]
         while len(records) > 1 and sum(record.size for record in records) > max_bytes:
             records.pop()
         if records:

@@ -111,7 +111,9 @@ class Backlog:
         while self.runs:
             run, size = self.runs[0]
             if len(run.records) > room_records or size > room_bytes:
-                fits = _fitting(run.records, room_records, room_bytes, or_one=not any(r.records for r in taken))
+                fits = room_records
+                if size > room_bytes:
+                    fits = _fitting(run.records, room_records, room_bytes, or_one=not any(r.records for r in taken))
                 if fits < len(run.records):
                     if fits:
                         taken.append(self._take_part(fits))

@@ -13,6 +13,7 @@ from ads.events import ClickEvent, ImpressionEvent
 from ads.models import Advertiser, Campaign, Click, Impression
 from consumers import registry
 from consumers.api import RecordError
+from consumers.rows import to_model
 
 pytestmark = pytest.mark.django_db
 
@@ -44,7 +45,7 @@ def test_a_click_takes_its_advertiser_and_its_cost_from_the_campaign() -> None:
     event = click(impression_id=uuid.uuid4(), user_id="u")
     consumer = ClickConsumer()
 
-    consumer.process(event, consumer.prefetch([event])).save(force_insert=True)
+    Click.objects.bulk_create([to_model(consumer.process(event, consumer.prefetch([event])))])
 
     row = Click.objects.get()
     assert (row.advertiser_id, row.cost, row.billable) == (1, Decimal("0.1234"), True)
@@ -74,7 +75,7 @@ def test_an_event_of_a_campaign_that_there_is_not_is_rejected_by_name(consumer: 
 def test_an_impression_without_the_optional_fields_has_empty_ones() -> None:
     consumer, event = ImpressionConsumer(), impression()
 
-    consumer.process(event, consumer.prefetch([event])).save(force_insert=True)
+    Click.objects.bulk_create([to_model(consumer.process(event, consumer.prefetch([event])))])
 
     row = Impression.objects.get()
     assert (row.event_id, row.campaign_id, row.placement) == (event.event_id, 2, "top")
