@@ -74,7 +74,8 @@ class ImpressionConsumer(BatchConsumer[ImpressionEvent, Impression]):
         return Campaign.objects.in_bulk({event.campaign_id for event in events})
 
     def process(self, event: ImpressionEvent, campaigns: Campaigns) -> Impression:
-        campaign = campaigns.get(event.campaign_id) or unknown_campaign(event.campaign_id)
+        if event.campaign_id not in campaigns:
+            unknown_campaign(event.campaign_id)
         return Impression(
             event_id=event.event_id,
             campaign_id=event.campaign_id,

@@ -10,14 +10,15 @@ from consumers.core.limiter import Move
 
 LOOK_BACK = 5
 """Chunks that a size is judged by: one that met a checkpoint is not the rule."""
-SHRINK, GROW = 0.5, 1.25
+SHRINK, GROW = 0.5, 1.5
 """The most that one move changes."""
 TOLERANCE = 1.5
-"""Chunks that take so many times the target are left as they are: smaller ones have a dearer transaction per row."""
+"""Chunks that take up to so many times the target, or the target up to so many times them, are left as they are: small
+ones have a dearer transaction per row, and a size that follows every breath settles nowhere."""
 
 
 class ChunkSize:
-    """The size of one consumer's chunks. Halves quickly, grows by quarters, and only while chunks are full."""
+    """The size of one consumer's chunks. Halves quickly, grows by half, and only while chunks are full."""
 
     def __init__(self, target: float, floor: int, ceiling: int) -> None:
         """`target` in seconds; the bounds in records, both included (a floor above the ceiling is lowered to it).
@@ -45,7 +46,7 @@ class ChunkSize:
         wanted = min(self._target / cost, 2.0 * self._ceiling)
         if wanted * TOLERANCE < self.size:
             return self._set(int(max(wanted, self.size * SHRINK)), cost)
-        if wanted > GROW * self.size:
+        if wanted > TOLERANCE * self.size:
             return self._set(int(self.size * GROW) + 1, cost)
         return None
 

@@ -31,6 +31,8 @@ class Polled:
     """Newly assigned and paused: nothing comes of them until `start_at`."""
     trigger: str = "time"
     """Why the batch closed: size, bytes, time or end."""
+    refused: list[TopicPartition] = field(default_factory=list)
+    """Partitions of which the broker has refused an earlier commit, in a rebalance for one."""
     notices: list[tuple[int, str]] = field(default_factory=list)
     """(logging level, text): what the client had to say."""
 

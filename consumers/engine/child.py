@@ -63,7 +63,7 @@ class Child:
         try:
             # In a process group of its own: Ctrl-C reaches the supervisor alone, which passes it on once.
             self._process = subprocess.Popen(  # noqa: S603  (the command is the one that we were started with)
-                command, stdin=theirs, stderr=subprocess.PIPE, bufsize=0, process_group=0
+                command, stdin=theirs.fileno(), stderr=subprocess.PIPE, bufsize=0, process_group=0
             )
         except OSError:
             ours.close()
@@ -71,7 +71,7 @@ class Child:
         finally:
             theirs.close()
         assert self._process.stderr is not None  # noqa: S101  (for the type checker)
-        self._streams = {ours: Lines(self._take_report), self._process.stderr: Lines(self._take_line)}
+        self._streams: dict[Any, Lines] = {ours: Lines(self._take_report), self._process.stderr: Lines(self._take_line)}
         for stream in self._streams:
             os.set_blocking(stream.fileno(), False)
             selector.register(stream, EVENT_READ, lambda stream=stream: self._hear(stream))

@@ -37,7 +37,13 @@ class ConsumerProcess:
         options: RunOptions,
         make_source: MakeSource,
     ) -> None:
-        """`make_source(consumer, group)` joins a consumer to its group."""
+        """`make_source(consumer, group)` joins a consumer to its group. The database is looked at first, so that no
+        client of the broker is made, and left behind, for nothing.
+
+        Raises:
+            Misconfigured: the database does not answer, or lacks tables; or as `make_source`.
+        """
+        check_database(settings.database)
         permits = Permits(settings.permits)
         self._health = Health(settings)
         self.aborted = False
@@ -54,7 +60,6 @@ class ConsumerProcess:
         Raises:
             ConsumerError: what stopped a consumer; the others have been cancelled.
         """
-        check_database(self._settings.database)
         forbid_queries_in_workers()
         drain: dict[int, Callable[[], None]] = {signal.SIGTERM: self._signalled, signal.SIGINT: self._signalled}
         with calm_collector(), Scope() as self._scope, on_signals(drain):

@@ -117,6 +117,8 @@ class Runner:
         self._keep_bounded()
         polled = self._poll(self._goal.allows(self._policy.max_records))
         self._take_in(polled)
+        for partition in filter(None, map(self.partitions.get, polled.refused)):
+            partition.committed = -1  # once more with the next commit
         assigned = [self.partitions.add(source) for source in polled.assigned]
         for claiming in filter(None, (assigned, self._regain.due())):
             scope.spawn(self._claims.claim, claiming)
@@ -282,7 +284,8 @@ class Runner:
     # ---- the broker's copy of the progress --------------------------------------------------------------------------
 
     def _commit(self, *, wait: bool = False) -> None:
-        offsets = {p.source: p.settled for p in self.partitions if p.hold is Hold.ACTIVE and p.settled > p.committed}
+        active = self.partitions.in_state(Hold.ACTIVE)
+        offsets = {p.source: p.settled for p in active if p.settled > p.committed or (wait and p.settled >= 0)}
         self._committed_at = monotonic()
         if not offsets:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ class SignalReader:
 
     def __init__(self, using: str) -> None:
         self._using = using
-        self._pool_before = (0.0, 0.0)
+        self._pool: Mapping[str, int] = {}
 
     def read(self) -> Signals | None:
         """What is to be seen; None if the database does not answer. Blocks its greenlet, so that it needs its own."""
@@ -53,13 +54,19 @@ class SignalReader:
         return Signals(ours, blocked, others, self._pool_wait(), cpu_pressure(), lag)
 
     def _pool_wait(self) -> float:
-        """Seconds that a connection was waited for since the last look, on average over all requests."""
         pool: Any = getattr(connections[self._using], "pool", None)
-        counts = pool.get_stats() if pool is not None else {}
-        now = (counts.get("requests_wait_ms", 0) / 1000, counts.get("requests_num", 0))
-        waited, requests = (new - old for new, old in zip(now, self._pool_before, strict=True))
-        self._pool_before = now
-        return waited / requests if requests else 0.0
+        before, self._pool = self._pool, pool.get_stats() if pool is not None else {}
+        return pool_wait(before, self._pool)
+
+
+def pool_wait(before: Mapping[str, int], now: Mapping[str, int]) -> float:
+    """Seconds that a request waited for a connection between two statistics of a pool, on average over all requests.
+
+    While the pool may still grow it is 0: then it is the server that takes its time to let one in.
+    """
+    waited, requests = (now.get(name, 0) - before.get(name, 0) for name in ("requests_wait_ms", "requests_num"))
+    is_full = now.get("pool_size", 0) >= now.get("pool_max", 1)
+    return waited / requests / 1000 if requests > 0 and is_full else 0.0
 
 
 def cpu_pressure(source: Path = CPU_PRESSURE) -> float:

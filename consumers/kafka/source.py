@@ -50,13 +50,15 @@ class KafkaSource:
         self._assigned: dict[TopicPartition, int] = {}
         self._fresh: list[TopicPartition] = []
         self._generation = 0
+        self._refused: list[TopicPartition] = []
         self._joined = False
         self._closing = False
         self._average = 1_000.0
         self._thread = NativeThread()
         self._bridge: Bridge[_Question, Offsets] | None = None
         try:
-            self._client = Consumer({**properties, "error_cb": self._native_error}, logger=QuietLogger())
+            callbacks = {"error_cb": self._native_error, "on_commit": self._native_committed}
+            self._client = Consumer({**properties, **callbacks}, logger=QuietLogger())
         except KafkaException as error:
             raise Misconfigured(f"the broker client refuses its properties: {error.args[0].str()}") from error
 
@@ -151,6 +153,7 @@ class KafkaSource:
             self._average = max(100.0, fetched.size / fetched.count)
         polled.fetched = fetched.result(self._assigned)
         polled.assigned, self._fresh = [s for s in self._fresh if s in self._assigned], []
+        polled.refused, self._refused = self._refused, []
         polled.notices, self._notices = self._notices, []
         return polled
 
@@ -256,6 +259,10 @@ class KafkaSource:
             self._client.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
             self._notices.append((logging.WARNING, f"commit at revoke: {error.args[0].str()}; the ledger stands"))
+
+    def _native_committed(self, error: KafkaError | None, partitions: list[ClientPartition]) -> None:
+        """The broker's answer to a commit that nobody waited for."""
+        self._refused.extend(TopicPartition(p.topic, p.partition) for p in partitions if error or p.error)
 
     def _native_error(self, error: KafkaError) -> None:
         if not self._closing:

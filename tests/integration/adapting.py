@@ -99,6 +99,7 @@ class Play:
 
 
 def _blocked(cursor: object) -> int:
+    cursor.execute("SELECT pg_stat_clear_snapshot()")  # type: ignore[attr-defined]  (kept for a transaction otherwise)
     cursor.execute(_BLOCKED)  # type: ignore[attr-defined]
     return int(cursor.fetchone()[0])  # type: ignore[attr-defined]
 

@@ -75,7 +75,7 @@ def test_an_event_of_a_campaign_that_there_is_not_is_rejected_by_name(consumer: 
 def test_an_impression_without_the_optional_fields_has_empty_ones() -> None:
     consumer, event = ImpressionConsumer(), impression()
 
-    Click.objects.bulk_create([to_model(consumer.process(event, consumer.prefetch([event])))])
+    consumer.process(event, consumer.prefetch([event])).save(force_insert=True)
 
     row = Impression.objects.get()
     assert (row.event_id, row.campaign_id, row.placement) == (event.event_id, 2, "top")

@@ -224,6 +224,17 @@ def test_in_a_crowd_one_more_must_bring_more(signals: Signals, most: int) -> Non
     assert max(reached[-200:], key=reached[-200:].count) == most
 
 
+def test_writes_begun_under_a_limit_of_somebody_elses_tell_nothing() -> None:
+    work = Work(Limiter(1, 16), 4)
+    work.write(50)
+    before = work.limiter.limit
+    work.limiter.resume(16)
+    for _ in range(16):
+        assert work.limiter.wrote(99.0, writers=16, wanted=True) is None
+    work.write(7)
+    assert work.limiter.limit == before
+
+
 def test_trials_in_vain_become_rare() -> None:
     work = Work(Limiter(1, 16), 3)
     work.write(2_000)

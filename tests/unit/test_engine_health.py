@@ -14,7 +14,7 @@ from consumers.concurrency import Clock, Scope, sleep, use_clock
 from consumers.core.limiter import Signals
 from consumers.core.policies import BatchPolicy
 from consumers.engine.health import Health, Pace
-from consumers.engine.signals import cpu_pressure
+from consumers.engine.signals import cpu_pressure, pool_wait
 from consumers.settings import EngineSettings
 
 BATCH = BatchPolicy(chunk_records=1_000)
@@ -118,6 +118,17 @@ def test_switched_off_everything_is_fixed(clock: Hand, most: int, limit: int) ->
     assert (health.gate.limit, pace.batch, health.last_move) == (limit, BATCH, "")
 
 
+def test_a_limit_held_by_hand_stays_and_chunks_are_full_until_it_is_let_go(clock: Hand) -> None:
+    pace = pace_of(Health(SETTINGS))
+    write(pace, clock, 9.0, 5)
+    assert pace.batch.chunk_records == 500
+    pace.health.fix(7)
+    write(pace, clock, 99.0, 50)
+    assert (pace.health.gate.limit, pace.batch) == (7, BATCH)
+    pace.health.fix(None)
+    assert (pace.health.gate.limit, pace.batch.chunk_records) == (2, 500)
+
+
 def watched(health: Health, task: Callable[[], None]) -> None:
     with Scope() as scope:
         scope.spawn(health.watch, 0.0)
@@ -168,6 +179,26 @@ def test_a_look_that_brings_nothing_moves_nothing() -> None:
 
     watched(health, write_meanwhile)
     assert (health.gate.limit, health.last_move) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "seconds"),
+    [
+        ((500, 10), (900, 12, 8, 8), 0.2),
+        ((500, 10), (500, 10, 8, 8), 0.0),
+        ((500, 10), (900, 12, 5, 8), 0.0),
+    ],
+    ids=["a full pool", "nobody asked", "a pool that may grow"],
+)
+def test_the_wait_for_a_connection_is_told_of_a_pool_that_cannot_grow(
+    before: tuple[int, ...], now: tuple[int, ...], seconds: float
+) -> None:
+    names = ("requests_wait_ms", "requests_num", "pool_size", "pool_max")
+    assert pool_wait(dict(zip(names, before, strict=False)), dict(zip(names, now, strict=False))) == seconds
+
+
+def test_without_a_pool_nothing_is_waited_for() -> None:
+    assert pool_wait({}, {}) == 0.0
 
 
 @pytest.mark.parametrize(

@@ -284,6 +284,32 @@ def test_its_process_prints_the_summary_and_ends_with_the_exit_code(tmp_path: Pa
     assert json.loads(summary)["received"] == 3
 
 
+def test_ctrl_c_on_a_terminal_reaches_each_child_once_and_progress_is_shown(tmp_path: Path) -> None:
+    counting = (
+        "signal.signal(signal.SIGINT, lambda *_: told.append(1))\n"
+        + UNTIL_TOLD
+        + "mark('told')\nwhile not (folder / 'go').exists(): time.sleep(0.01)\nreport(True, received=len(told))"
+    )
+    command = command_line(2, True, [sys.executable, "-c", PRELUDE + counting, NUMBER, str(tmp_path)])
+    terminal = [sys.executable, "-c", f"import pty, os; os._exit(os.waitstatus_to_exitcode(pty.spawn({command!r})))"]
+    with subprocess.Popen(terminal, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        try:
+            wait_until(lambda: all((tmp_path / f"up-{number}").exists() for number in (1, 2)))
+            process.stdin.write(b"\x03")
+            process.stdin.flush()
+            wait_until(lambda: all((tmp_path / f"told-{number}").exists() for number in (1, 2)))
+            (tmp_path / "go").touch()
+            out, _ = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
+    screen = out.decode()
+    assert process.returncode == 0, screen
+    assert json.loads(screen.splitlines()[-1])["received"] == 2, screen
+    assert "2 processes 2 (" in screen
+    assert "draining all; a second signal aborts" in screen
+
+
 def test_children_notice_that_the_supervisor_was_killed(tmp_path: Path) -> None:
     orphan = "mark('up')\nassert lifeline.recv(1) == b''\nmark('noticed')"
     with supervising(orphan, tmp_path) as process:
