@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,7 +68,7 @@ class Member:
     def order(self, action: str, point: str, passes: int) -> None:
         """Do something to yourself at the point, after so many passes."""
         self.ordered = self.ordered or action == KILL
-        draft = self.orders.with_suffix(".draft")
+        draft = self.orders.with_suffix(f".{uuid.uuid4().hex}")  # faults overlap, and may give orders at once
         draft.write_text(f"{action}:{point}:{passes}")
         draft.replace(self.orders)
 
