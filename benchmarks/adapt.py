@@ -1,9 +1,11 @@
-"""Adaptive against fixed parallelism, while loads come and go: rows per second, limit, and what a neighbour suffers.
+"""Adaptive against fixed parallelism while loads come and go: rows per second, limit, and what neighbours suffer.
 
-On a PostgreSQL of its own in a temporary folder. Each setting runs through the same phases; the settings take turns,
-every other round in reverse. Writes docs/pictures/adapt.json and .svg; the tables go to stdout.
+One consumer of many lanes on a PostgreSQL of its own, in a temporary folder. First it adapts, through all loads, which
+gives the picture. Then, under each load, the adaptive and the fixed settings take turns every few seconds, back and
+forth, so that what else the machine does meets all of them alike. Writes docs/pictures/adapt.json and .svg, and the
+tables in docs/performance.md. Takes about four minutes. With FOLDER the files go there and the page stays as it is.
 
-Usage: python -m benchmarks.adapt [ROUNDS]
+Usage: python -m benchmarks.adapt [FOLDER]
 """
 
 from __future__ import annotations
@@ -16,12 +18,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.adapt_loads import CLIENTS, Pgbench, locked, processors_taken
 from benchmarks.adapt_picture import draw
-from benchmarks.adapt_report import Phase, Run, tables
+from benchmarks.adapt_report import ADAPTIVE, Block, Findings, publish, tables
 from benchmarks.commands import CHECKOUT, Commands, Process
 from benchmarks.database import Database
 from benchmarks.machine import describe
@@ -30,83 +32,101 @@ from benchmarks.servers import Servers
 from devstack.ports import free_port
 from devstack.postgres import Postgres
 
+PICTURES = CHECKOUT / "docs" / "pictures"
 PARTITIONS = LANES = 16
-WARM_UP = 5.0
-SETTINGS = {
-    "adaptive": {"CONSUMERS_ADAPTIVE": "on", "CONSUMERS_LANES": str(LANES)},
-    **{f"fixed {n}": {"CONSUMERS_ADAPTIVE": "off", "CONSUMERS_LANES": str(n)} for n in (1, 4, 16)},
-}
-PLACE = CHECKOUT / "docs" / "pictures"
+FIXED = (1, 4, 16)
+WARM_UP, TURN, LOCKED, AFTER = 5.0, 4.0, 3.0, 4.0
+PROBE, LOAD = "probe", "load"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Bench:
-    """Where everything is."""
+    """A consumer at work, and what can be done to it."""
 
     database: Database
     pgbench: Pgbench
-    commands: Commands
-    folder: Path
+    notes: Path
+    blocks: list[Block] = field(default_factory=list)
 
-    def phases(self, name: str) -> list[tuple[str, float, Callable[[], AbstractContextManager[None]]]]:
-        """Name, seconds and load of each phase of a run."""
-        return [
-            ("quiet", 8, nullcontext),
-            ("pgbench", 12, lambda: self.pgbench.at_work(f"{name}-load", "-c", str(CLIENTS))),
-            ("quiet again", 5, nullcontext),
-            ("lock held", 5, lambda: locked(self.database.url, "ads_click")),
-            ("after the lock", 6, nullcontext),
-            ("processors taken", 12, processors_taken),
-        ]
+    def turn(self, part: str, phase: str, setting: str, seconds: float) -> None:
+        """Let the consumer work so for a while."""
+        self.set(setting)
+        started = time.time()
+        time.sleep(seconds)
+        self.blocks.append(Block(part, phase, setting, started, time.time(), round(os.getloadavg()[0], 1)))
+
+    def set(self, setting: str) -> None:
+        wanted = self.notes.with_suffix(".new")
+        wanted.write_text(setting.removeprefix("fixed ").replace(ADAPTIVE, ""))
+        wanted.replace(self.notes.with_suffix(".limit"))
+
+    def loads(self) -> dict[str, Callable[[], AbstractContextManager[None]]]:
+        return {
+            "no load": nullcontext,
+            "pgbench": lambda: self.pgbench.at_work(LOAD, "-c", str(CLIENTS)),
+            "processors taken": processors_taken,
+        }
+
+    def course(self) -> None:
+        """The adaptive setting through everything."""
+        loads = self.loads()
+        for phase, seconds in (("no load", 5.0), ("pgbench", 8.0), ("no load", 4.0)):
+            with loads[phase]():
+                self.turn("course", phase, ADAPTIVE, seconds)
+        self._lock("course", ADAPTIVE)
+        for phase, seconds in (("processors taken", 8.0), ("no load", 4.0)):
+            with loads[phase]():
+                self.turn("course", phase, ADAPTIVE, seconds)
+
+    def comparison(self) -> None:
+        """All settings in turn, under each load."""
+        settings = [ADAPTIVE, *(f"fixed {limit}" for limit in FIXED)]
+        for phase, load in self.loads().items():
+            with load():
+                for setting in [*settings, *reversed(settings)]:
+                    self.turn("comparison", phase, setting, TURN)
+        for setting in settings:
+            self.turn("between", "no load", setting, 2.0)
+            self._lock("comparison", setting)
+
+    def _lock(self, part: str, setting: str) -> None:
+        with locked(self.database.url, "ads_click"):
+            self.turn(part, "lock held", setting, LOCKED)
+        self.turn(part, "after the lock", setting, AFTER)
 
 
 @contextmanager
-def bench() -> Iterator[Bench]:
-    """A server with the two databases while the block lasts."""
-    folder = Path(tempfile.mkdtemp(prefix="bench-adapt-"))
-    folder.chmod(0o755)  # run by root, PostgreSQL is another user
+def consuming(folder: Path) -> Iterator[Bench]:
+    """A server with its two databases, a consumer and a light pgbench beside it while the block lasts."""
     postgres, port = Postgres(folder), free_port()
     try:
         postgres.start(port, say)
         postgres.wait_until_ready(postgres.url(port))
-        servers = Servers(folder, postgres.url(port), "127.0.0.1:9", 0, 0)  # no broker takes part
-        commands = Commands(servers, folder)
-        yield Bench(
-            Database.make(servers.database_url, commands), Pgbench.make(servers.database_url, folder), commands, folder
+        commands = Commands(Servers(folder, postgres.url(port), "127.0.0.1:9", 0, 0), folder)  # no broker takes part
+        bench = Bench(
+            Database.make(postgres.url(port), commands), Pgbench.make(postgres.url(port), folder), folder / "notes"
         )
+        environment = {
+            "DATABASE_URL": bench.database.url,
+            "DATABASE_POOL_SIZE": str(2 * LANES + 2),
+            "CONSUMERS_LANES": str(LANES),
+            "CONSUMERS_ADAPTIVE": "on",
+            "LOG_LEVEL": "WARNING",
+        }
+        consumer = commands.start(["-m", "benchmarks.adapt_consumer", str(PARTITIONS), str(bench.notes)], environment)
+        try:
+            _wait_for(bench.notes, consumer)
+            with bench.pgbench.at_work(PROBE, "-c", "1", "-R", "50", "-N"):
+                time.sleep(WARM_UP)
+                yield bench
+            consumer.popen.terminate()
+            consumer.end(60)
+        finally:
+            consumer.kill()
     finally:
         postgres.stop()
         if (folder / "postgres").is_symlink():  # its data live elsewhere, see devstack.account
             shutil.rmtree((folder / "postgres").resolve(), ignore_errors=True)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def run(bench: Bench, setting: str, number: int) -> Run:
-    """One setting, through all phases."""
-    name = f"{setting.replace(' ', '')}-{number}"
-    notes = bench.folder / f"{name}.jsonl"
-    environment = {"DATABASE_URL": bench.database.url, "DATABASE_POOL_SIZE": "34", "LOG_LEVEL": "WARNING"}
-    bench.database.empty()
-    arguments = ["-m", "benchmarks.adapt_consumer", str(PARTITIONS), str(notes)]
-    consumer = bench.commands.start(arguments, {**environment, **SETTINGS[setting]})
-    phases: list[Phase] = []
-    try:
-        _wait_for(notes, consumer)
-        with bench.pgbench.at_work(f"{name}-probe", "-c", "1", "-R", "50", "-N"):
-            time.sleep(WARM_UP)
-            for title, seconds, load in bench.phases(name):
-                with load():
-                    started = time.time()
-                    time.sleep(seconds)
-                    phases.append(Phase(title, started, time.time(), round(os.getloadavg()[0], 1)))
-        consumer.popen.terminate()
-        consumer.end(60)
-    finally:
-        consumer.kill()
-    lines = [json.loads(line) for line in _whole_lines(notes)]
-    return Run(
-        setting, phases, lines, bench.pgbench.latencies(f"{name}-probe"), bench.pgbench.latencies(f"{name}-load")
-    )
 
 
 def _wait_for(notes: Path, consumer: Process) -> None:
@@ -122,20 +142,27 @@ def _whole_lines(notes: Path) -> list[str]:
     return notes.read_text().split("\n")[:-1] if notes.exists() else []
 
 
-def main(rounds: int) -> None:
-    runs: list[Run] = []
+def main(place: Path) -> None:
     machine = describe()
-    with bench() as where:
-        for number in range(rounds):
-            for setting in list(SETTINGS)[:: -1 if number % 2 else 1]:
-                runs.append(run(where, setting, number))
-                say(f"  round {number + 1}, {setting}: {runs[-1].brief()}")
-    PLACE.mkdir(parents=True, exist_ok=True)
-    document = {"machine": machine, "runs": [each.document() for each in runs]}
-    (PLACE / "adapt.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    (PLACE / "adapt.svg").write_text(draw(runs), encoding="utf-8")
-    say(tables(runs))
+    folder = Path(tempfile.mkdtemp(prefix="bench-adapt-"))
+    folder.chmod(0o755)  # run by root, PostgreSQL is another user
+    try:
+        with consuming(folder) as bench:
+            bench.course()
+            bench.comparison()
+        notes = [json.loads(line) for line in _whole_lines(bench.notes)]
+        found = Findings(bench.blocks, notes, bench.pgbench.latencies(PROBE), bench.pgbench.latencies(LOAD))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    place.mkdir(parents=True, exist_ok=True)
+    document = json.dumps({"machine": machine, **found.document()}, indent=1)
+    (place / "adapt.json").write_text(document + "\n", encoding="utf-8")
+    (place / "adapt.svg").write_text(draw(found), encoding="utf-8")
+    text = tables(found.compared())
+    say(text)
+    if place == PICTURES:
+        publish(PICTURES.parent / "performance.md", text)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2)
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else PICTURES)

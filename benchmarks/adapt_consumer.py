@@ -1,4 +1,5 @@
-"""A consumer of clicks on a backlog that never ends, noting a few times a second how far it is.
+"""A consumer of clicks on a backlog that never ends. A few times a second it notes in FILE how far it is, and looks in
+FILE.limit whether its limit is to be held by hand (a number) or to follow the health (nothing).
 
 The source makes its records as they are asked for, so that no broker takes part: what is looked at is how lanes and the
 database get on. All else is the consumer's process as a user runs it. It drains on SIGTERM.
@@ -31,8 +32,10 @@ from consumers import registry
 from consumers.core.records import Record, TopicPartition
 from consumers.core.source import Fetched, Polled
 from consumers.database import release_connections
+from consumers.engine.health import Health
 from consumers.engine.process import ConsumerProcess
 from consumers.engine.runner import RunOptions
+from consumers.engine.stats import Statistics
 from consumers.settings import engine_settings
 from consumers.testing import MemoryLog, MemorySource
 
@@ -73,18 +76,31 @@ class EndlessSource(MemorySource):
         return _VALUE % (key[:8], key[8:12], key[12:16], key[16:20], key[20:], campaign)
 
 
-def noting(statistics: Any, path: Path) -> Callable[[], None]:
-    """A task that appends to the file, as lines of JSON: the time, the records settled, and what adapts."""
+def noting(statistics: Statistics, path: Path) -> Callable[[], None]:
+    """A task that appends to the file, as lines of JSON: the time, the records settled, and what adapts; and does what
+    the other file says of the limit."""
+    wanted, health = path.with_suffix(".limit"), _health(statistics)
 
     def note() -> None:
+        done = ""
         with path.open("a", encoding="utf-8") as file:
             while True:
+                said = wanted.read_text() if wanted.exists() else ""
+                if said != done:
+                    done = said
+                    health.fix(int(said) if said else None)
                 line = {"at": time.time(), "settled": statistics.tally.received, **statistics.adapted()}
                 file.write(json.dumps(line) + "\n")
                 file.flush()
                 time.sleep(EVERY)
 
     return note
+
+
+def _health(statistics: Statistics) -> Health:
+    if statistics.pace is None:
+        raise SystemExit("a runner without a pace")
+    return statistics.pace.health
 
 
 def main(partitions: int, path: Path) -> None:

@@ -1,102 +1,122 @@
-"""The course of the adaptive experiment as a picture: three panels over one time axis, phases shaded."""
+"""The adaptive experiment as a picture: the course of the adaptive setting, and each load's rates beside the fixed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
-from benchmarks.adapt_report import Run
+from benchmarks.adapt_report import Findings
 from benchmarks.figures import percentile
 from benchmarks.svg import COLOURS, INK, PALE, PAPER
 
-WIDTH, LEFT, RIGHT, TOP, PANEL, GAP = 960, 70, 16, 64, 150, 34
-STEP = 1.0
+WIDTH, LEFT, RIGHT, TOP, PANEL, GAP = 960, 70, 16, 56, 110, 34
+SHADE = "#eef2f5"
+WINDOW = 1.0
+"""Seconds over which rates and latencies are taken."""
 Points = list[tuple[float, float]]
 
 
-def draw(runs: Sequence[Run]) -> str:
-    """An SVG document of the first run of each setting."""
-    first = {run.setting: run for run in reversed(runs)}
-    shown = [first[name] for name in dict.fromkeys(run.setting for run in runs)]
-    length = max(run.phases[-1].ended - run.notes[0]["at"] for run in shown)
-    panels: list[tuple[str, Callable[[Run], Points]]] = [
-        ("rows per second", _rates),
-        (
-            "lanes that may write at once",
-            lambda run: [(each["at"] - run.notes[0]["at"], each["limit"]) for each in run.notes],
-        ),
-        ("a neighbour's transaction, 95 % within, ms", _waits),
+def draw(found: Findings) -> str:
+    """An SVG document: three panels over the course's time, then bars by load and setting."""
+    length = found.of("course")[-1].ended - found.start
+    panels: list[tuple[str, Points]] = [
+        ("rows per second", _rates(found, length)),
+        ("lanes that may write at once (of 16)", [(at, note["limit"]) for at, note in _course(found, length)]),
+        ("records in a chunk", [(at, note["chunk_records"]) for at, note in _course(found, length)]),
+        ("a light neighbour's transactions, 95 % within, ms", _waits(found, length)),
     ]
-    height = TOP + len(panels) * (PANEL + GAP) + 10
-    lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
-        ' font-family="sans-serif" font-size="12" role="img">',
-        "<title>Adaptive and fixed parallelism while loads come and go</title>",
-        f'<rect width="{WIDTH}" height="{height}" fill="{PAPER}"/>',
-        *_legend([run.setting for run in shown]),
-    ]
+    lines: list[str] = []
     scale = (WIDTH - LEFT - RIGHT) / length
+    top = TOP
     for number, (title, points) in enumerate(panels):
-        top = TOP + number * (PANEL + GAP)
-        lines += _phases(shown[0], top, scale, named=number == 0)
-        lines += _panel(title, [points(run) for run in shown], top, scale, length)
-    return "\n".join([*lines, "</svg>"]) + "\n"
+        lines += _phases(found, top, scale, named=number == 0)
+        lines += _panel(title, points, top, scale, length)
+        top += PANEL + GAP
+    bars, height = _bars(found, top)
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}"'
+            f' height="{height}" font-family="sans-serif" font-size="12" role="img">',
+            "<title>Adaptive parallelism while loads come and go, and fixed parallelism beside it</title>",
+            f'<rect width="{WIDTH}" height="{height}" fill="{PAPER}"/>',
+            _text(LEFT, 18, "The adaptive setting while loads come and go (seconds)", bold=True),
+            *lines,
+            *bars,
+            "</svg>\n",
+        ]
+    )
 
 
-def _rates(run: Run) -> Points:
-    start, points = run.notes[0]["at"], []
-    for earlier, later in zip(run.notes, run.notes[4:], strict=False):
-        rate = (later["settled"] - earlier["settled"]) / (later["at"] - earlier["at"])
-        points.append((later["at"] - start, rate))
-    return points[::2]
+def _text(x: float, y: float, text: str, *, bold: bool = False, anchor: str = "start", colour: str = INK) -> str:
+    weight = ' font-weight="bold"' if bold else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}"{weight}>{escape(text)}</text>'
 
 
-def _waits(run: Run) -> Points:
-    start, points = run.notes[0]["at"], []
-    at = 0.0
-    while start + at < run.phases[-1].ended:
-        took = [ms for when, ms in run.probe if start + at <= when < start + at + STEP]
-        if took:
-            points.append((at + STEP, percentile(took, 0.95)))
-        at += STEP
+def _course(found: Findings, length: float) -> list[tuple[float, dict[str, float]]]:
+    timed = [(note["at"] - found.start, note) for note in found.notes]
+    return [(at, note) for at, note in timed if 0 <= at <= length]
+
+
+def _rates(found: Findings, length: float) -> Points:
+    points: Points = []
+    course = _course(found, length)
+    for (before, earlier), (at, later) in zip(course, course[round(WINDOW * 4) :], strict=False):
+        points.append((at, (later["settled"] - earlier["settled"]) / (at - before)))
     return points
 
 
-def _legend(names: Sequence[str]) -> list[str]:
-    lines = []
-    for number, name in enumerate(names):
-        x = LEFT + number * 120
-        lines.append(f'<rect x="{x}" y="12" width="12" height="12" fill="{COLOURS[number]}"/>')
-        lines.append(f'<text x="{x + 18}" y="23" fill="{INK}">{escape(name)}</text>')
-    return lines
+def _waits(found: Findings, length: float) -> Points:
+    points: Points = []
+    for second in range(int(length / WINDOW)):
+        start = found.start + second * WINDOW
+        took = [ms for at, ms in found.probe if start <= at < start + WINDOW]
+        if took:
+            points.append(((second + 0.5) * WINDOW, percentile(took, 0.95)))
+    return points
 
 
-def _phases(run: Run, top: float, scale: float, *, named: bool) -> list[str]:
+def _phases(found: Findings, top: float, scale: float, *, named: bool) -> list[str]:
     lines = []
-    for number, phase in enumerate(run.phases):
-        x = LEFT + (phase.started - run.notes[0]["at"]) * scale
-        width = (phase.ended - phase.started) * scale
-        if number % 2:
-            lines.append(f'<rect x="{x:.1f}" y="{top}" width="{width:.1f}" height="{PANEL}" fill="#f0f3f6"/>')
+    for block in found.of("course"):
+        x, width = LEFT + (block.started - found.start) * scale, (block.ended - block.started) * scale
+        if block.phase in ("pgbench", "lock held", "processors taken"):
+            lines.append(f'<rect x="{x:.1f}" y="{top}" width="{width:.1f}" height="{PANEL}" fill="{SHADE}"/>')
         if named:
-            style = f'text-anchor="middle" fill="{PALE}" font-size="11"'
-            lines.append(f'<text x="{x + width / 2:.1f}" y="{top - 20}" {style}>{escape(phase.title)}</text>')
+            lines.append(_text(x + width / 2, top - 18, block.phase, anchor="middle", colour=PALE))
     return lines
 
 
-def _panel(title: str, series: Sequence[Points], top: float, scale: float, length: float) -> list[str]:
-    highest = max((value for points in series for _, value in points), default=1.0) or 1.0
+def _panel(title: str, points: Points, top: float, scale: float, length: float) -> list[str]:
+    highest = max((value for _, value in points), default=0) or 1.0
     bottom = top + PANEL
-    lines = [
-        f'<text x="{LEFT}" y="{top - 5}" font-weight="bold" fill="{INK}">{escape(title)}</text>',
-        f'<path d="M{LEFT} {top}V{bottom}H{LEFT + length * scale:.1f}" fill="none" stroke="{PALE}"/>',
-        f'<text x="{LEFT - 6}" y="{top + 10}" text-anchor="end" fill="{PALE}">{highest:,.0f}</text>',
-        f'<text x="{LEFT - 6}" y="{bottom}" text-anchor="end" fill="{PALE}">0</text>',
+    path = " ".join(f"{LEFT + at * scale:.1f},{bottom - value / highest * PANEL:.1f}" for at, value in points)
+    ticks = [
+        _text(LEFT + at * scale, bottom + 13, str(at), anchor="middle", colour=PALE) for at in range(0, int(length), 5)
     ]
-    for number, points in enumerate(series):
-        path = " ".join(
-            f"{LEFT + at * scale:.1f},{bottom - value / highest * PANEL:.1f}" for at, value in points if at <= length
-        )
-        stroke = f'stroke="{COLOURS[number]}" stroke-width="{1.2 if number else 2}"'
-        lines.append(f'<polyline points="{path}" fill="none" {stroke}/>')
-    return lines
+    return [
+        _text(LEFT, top - 4, title, bold=True),
+        f'<path d="M{LEFT} {top}V{bottom}H{LEFT + length * scale:.1f}" fill="none" stroke="{PALE}"/>',
+        _text(LEFT - 6, top + 10, f"{highest:,.0f}", anchor="end", colour=PALE),
+        _text(LEFT - 6, bottom, "0", anchor="end", colour=PALE),
+        *ticks,
+        f'<polyline points="{path}" fill="none" stroke="{COLOURS[0]}" stroke-width="1.8"/>',
+    ]
+
+
+def _bars(found: Findings, top: float) -> tuple[list[str], float]:
+    """Rates by load and setting, and where the picture ends."""
+    lines = [_text(LEFT, top + 4, "Rows per second, all settings in turn under each load", bold=True)]
+    compared = [line for line in found.compared() if line["load"] != "lock held"]
+    settings: Sequence[str] = list(dict.fromkeys(line["setting"] for line in compared))
+    scale = (WIDTH - 2 * LEFT - 220) / max(line["rows_per_second"] for line in compared)
+    y, load = top + 14.0, ""
+    for line in compared:
+        if line["load"] != load:
+            load, y = line["load"], y + 8
+        colour, width = COLOURS[settings.index(line["setting"])], line["rows_per_second"] * scale
+        label = f"{load}: {line['setting']}"
+        lines.append(_text(LEFT + 150, y + 11, label, anchor="end"))
+        lines.append(f'<rect x="{LEFT + 158}" y="{y}" width="{width:.1f}" height="13" fill="{colour}"/>')
+        lines.append(_text(LEFT + 164 + width, y + 11, f"{line['rows_per_second']:,}", colour=PALE))
+        y += 16
+    return lines, y + 12

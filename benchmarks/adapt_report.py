@@ -1,119 +1,152 @@
-"""What the runs of `benchmarks.adapt` come to: rates, limits, and what the neighbours' transactions took."""
+"""What `benchmarks.adapt` found: rates, limits, and what the neighbours' transactions took, by load and setting."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from statistics import mean
+from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import percentile
 
+ADAPTIVE = "adaptive"
+BEGIN, END = "<!-- adapt: begin (written by `python -m benchmarks.adapt`) -->", "<!-- adapt: end -->"
+SETTLING = 0.75
+"""Seconds at the start of a turn that are left out: what was begun under the last setting ends in them."""
+
 
 @dataclass(frozen=True)
-class Phase:
-    """A stretch of a run, in seconds since the epoch, and the machine's load average at its end."""
+class Block:
+    """A stretch of time, in seconds since the epoch, and the machine's load average at its end."""
 
-    title: str
+    part: str
+    phase: str
+    setting: str
     started: float
     ended: float
     load_average: float
 
 
 @dataclass(frozen=True)
-class Run:
-    """One setting through all phases. `notes` are the consumer's own; latencies are (when, milliseconds) of pgbench's
-    transactions: a light one throughout (`probe`), a heavy one in its phase (`load`)."""
+class Findings:
+    """`notes` are the consumer's own; latencies are (when, milliseconds) of pgbench's transactions: of a light one
+    throughout (`probe`), of a busy one while that was the load."""
 
-    setting: str
-    phases: Sequence[Phase]
+    blocks: Sequence[Block]
     notes: Sequence[dict[str, Any]]
     probe: Sequence[tuple[float, float]]
     load: Sequence[tuple[float, float]]
 
-    def rate(self, phase: Phase) -> float:
-        """Rows per second settled in it."""
-        within = [each for each in self.notes if phase.started <= each["at"] <= phase.ended]
-        if len(within) < 2:
-            return 0.0
-        first, last = within[0], within[-1]
-        return float((last["settled"] - first["settled"]) / (last["at"] - first["at"]))
+    @property
+    def start(self) -> float:
+        return float(self.blocks[0].started)
 
-    def limits(self, phase: Phase) -> list[int]:
-        return [each["limit"] for each in self.notes if phase.started <= each["at"] <= phase.ended]
+    def of(self, part: str, phase: str | None = None, setting: str | None = None) -> list[Block]:
+        return [
+            each
+            for each in self.blocks
+            if each.part == part and phase in (None, each.phase) and setting in (None, each.setting)
+        ]
 
-    def probed(self, phase: Phase) -> list[float]:
-        return [took for at, took in self.probe if phase.started <= at <= phase.ended]
+    def within(self, block: Block) -> list[dict[str, Any]]:
+        return [each for each in self.notes if block.started + SETTLING <= each["at"] < block.ended]
 
-    def moves(self) -> list[str]:
-        """Each move as it was said, as far as the notes caught it."""
-        said: list[str] = []
+    def rate(self, blocks: Iterable[Block]) -> float:
+        """Rows per second settled in them."""
+        rows = seconds = 0.0
+        for block in blocks:
+            notes = self.within(block)
+            if len(notes) > 1:
+                rows += notes[-1]["settled"] - notes[0]["settled"]
+                seconds += notes[-1]["at"] - notes[0]["at"]
+        return rows / seconds if seconds else 0.0
+
+    def limits(self, blocks: Iterable[Block]) -> list[int]:
+        return sorted({each["limit"] for block in blocks for each in self.within(block)})
+
+    def waits(self, blocks: Iterable[Block], of: Sequence[tuple[float, float]]) -> list[float]:
+        """Milliseconds of the transactions that ended in them."""
+        return [took for block in blocks for at, took in of if block.started + SETTLING <= at <= block.ended]
+
+    def moves(self) -> list[dict[str, Any]]:
+        """Each move as it was said, as far as the notes caught it, with its second."""
+        said: list[dict[str, Any]] = []
         for each in self.notes:
-            if each["last_move"] and each["last_move"] not in said[-1:]:
-                said.append(each["last_move"])
+            if each["last_move"] and (not said or said[-1]["move"] != each["last_move"]):
+                said.append({"at": round(each["at"] - self.start, 2), "move": each["last_move"]})
         return said
 
-    def brief(self) -> str:
-        return ", ".join(f"{phase.title} {self.rate(phase):,.0f}/s" for phase in self.phases)
+    def compared(self) -> list[dict[str, Any]]:
+        """A line per load and setting."""
+        pairs = dict.fromkeys((block.phase, block.setting) for block in self.of("comparison"))
+        return [self._line(phase, setting) for phase, setting in pairs]
+
+    def _line(self, phase: str, setting: str) -> dict[str, Any]:
+        blocks = self.of("comparison", phase, setting)
+        seconds = sum(block.ended - block.started - SETTLING for block in blocks)
+        return {
+            "load": phase,
+            "setting": setting,
+            "rows_per_second": round(self.rate(blocks)),
+            "by_turn": [round(self.rate([block])) for block in blocks],
+            "limits": self.limits(blocks),
+            "probe_ms": _quantiles(self.waits(blocks, self.probe)),
+            "pgbench_ms": _quantiles(self.waits(blocks, self.load)),
+            "pgbench_tps": round(len(self.waits(blocks, self.load)) / seconds, 1),
+            "load_average": [block.load_average for block in blocks],
+        }
 
     def document(self) -> dict[str, Any]:
-        """As kept: figures by phase, the course of the run twice a second, the moves."""
-        start = self.notes[0]["at"]
+        """All that is kept."""
+        course = self.of("course")
         return {
-            "setting": self.setting,
-            "phases": [
-                {
-                    **{name: round(value - start, 2) for name, value in (("from", each.started), ("to", each.ended))},
-                    "phase": each.title,
-                    "load_average": each.load_average,
-                    "rows_per_second": round(self.rate(each)),
-                    "limits": sorted(set(self.limits(each))),
-                    "probe_ms": _quantiles(self.probed(each)),
-                }
-                for each in self.phases
-            ],
-            "pgbench": {"transactions": len(self.load), "ms": _quantiles([took for _, took in self.load])},
+            "compared": self.compared(),
             "course": [
                 {
-                    "at": round(each["at"] - start, 2),
-                    "settled": each["settled"],
-                    "limit": each["limit"],
-                    "chunk": each["chunk_records"],
+                    "at": round(each["at"] - self.start, 2),
+                    **{name: each[name] for name in ("settled", "limit", "chunk_records")},
                 }
-                for each in self.notes[::2]
+                for each in self.notes
+                if course[0].started <= each["at"] <= course[-1].ended
             ],
             "moves": self.moves(),
         }
 
 
-def tables(runs: Sequence[Run]) -> str:
-    """Markdown: medians would need more rounds, so means over the rounds of each setting."""
-    titles = [phase.title for phase in runs[0].phases]
-    settings = list(dict.fromkeys(run.setting for run in runs))
+def tables(lines: Sequence[dict[str, Any]]) -> str:
+    """Markdown, of what was compared: rates, and what it cost the two neighbours."""
+    loads = list(dict.fromkeys(line["load"] for line in lines))
+    settings = list(dict.fromkeys(line["setting"] for line in lines))
+    by_pair = {(line["load"], line["setting"]): line for line in lines}
 
-    def of(setting: str, figure: Callable[[Run], float]) -> float:
-        return mean(figure(run) for run in runs if run.setting == setting)
+    def table(title: str, names: Sequence[str], cell: Callable[[dict[str, Any]], float]) -> str:
+        rows = [[title, *names], ["---", *["---:"] * len(names)]]
+        rows += [[setting, *(f"{cell(by_pair[load, setting]):,.0f}" for load in names)] for setting in settings]
+        return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
-    def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cells) + " |"
-
-    rate = [line(["rows/s", *titles]), line(["---"] * (len(titles) + 1))]
-    slow = [line(["99 % of the neighbour's transactions within, ms", *titles]), rate[1]]
-    for setting in settings:
-        rates = [of(setting, lambda run, n=n: run.rate(run.phases[n])) for n in range(len(titles))]
-        waits = [
-            of(setting, lambda run, n=n: percentile(run.probed(run.phases[n]) or [0.0], 0.99))
-            for n in range(len(titles))
-        ]
-        rate.append(line([setting, *(f"{value:,.0f}" for value in rates)]))
-        slow.append(line([setting, *(f"{value:,.0f}" for value in waits)]))
-    heavy = [line(["pgbench", "transactions", "p50 ms", "p95 ms"]), line(["---"] * 4)]
-    for setting in settings:
-        took = [of(setting, lambda run, q=q: percentile([t for _, t in run.load] or [0.0], q)) for q in (0.5, 0.95)]
-        heavy.append(
-            line([setting, f"{of(setting, lambda run: len(run.load)):,.0f}", *(f"{value:.0f}" for value in took)])
+    written = [load for load in loads if any(by_pair[load, setting]["rows_per_second"] for setting in settings)]
+    busy = [load for load in loads if any(by_pair[load, setting]["pgbench_ms"] for setting in settings)]
+    return "\n\n".join(
+        (
+            table("rows per second", written, lambda line: line["rows_per_second"]),
+            table("a light neighbour's transactions: 95 % within, ms", loads, lambda line: line["probe_ms"]["p95"]),
+            table("the busy pgbench: transactions per second", busy, lambda line: line["pgbench_tps"]),
+            table("the busy pgbench: 95 % within, ms", busy, lambda line: line["pgbench_ms"]["p95"]),
         )
-    return "\n\n".join("\n".join(lines) for lines in (rate, slow, heavy))
+    )
+
+
+def publish(page: Path, text: str) -> None:
+    """Put the text between the page's two marks.
+
+    Raises:
+        ValueError: it lacks them.
+    """
+    before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{page} has no place for the tables: it lacks {BEGIN} or {END}")
+    page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
 
 
 def _quantiles(values: Sequence[float]) -> dict[str, float]:

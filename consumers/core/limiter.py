@@ -174,6 +174,11 @@ class Limiter:
             return f"a replica is {signals.replica_lag:.0f} s behind, and falls back"
         return ""
 
+    def resume(self, under_way: int) -> None:
+        """After a time in which somebody else set the limit: so many writes of then are still under way."""
+        self._usual = self._before_trial = None
+        self._samples, self._to_skip = [], under_way
+
     # ---- at the end of a round --------------------------------------------------------------------------------------
 
     def _steer(self, pace: _Pace) -> Move | None:

@@ -42,20 +42,31 @@ class Health:
         """Whoever writes goes through it."""
         self.writing = 0
         self.last_move = ""
+        self.is_fixed = self._limiter is None
         self._look = look or SignalReader(settings.database).read
         self._written_since_look = 0
+
+    def fix(self, limit: int | None) -> None:
+        """Hold the limit by hand, and chunks at their full size; None lets both follow the health again, if they may by
+        the settings."""
+        self.is_fixed = limit is not None or self._limiter is None
+        if limit is not None:
+            self.gate.limit = limit
+        elif self._limiter is not None:
+            self._limiter.resume(self.writing)
+            self.gate.limit = self._limiter.limit
 
     def wrote(self, cost: float) -> None:
         """A chunk was written, at a cost per row in any unit that stays the same."""
         self._written_since_look += 1
-        if self._limiter is not None:
+        if self._limiter is not None and not self.is_fixed:
             self._follow(self._limiter.wrote(cost, writers=self.writing, wanted=self.gate.waiting > 0))
 
     def watch(self, every: float = LOOK_EVERY) -> None:
         """Look outside now and then, but not while nothing is written, until killed; run it in a scope."""
         while self._limiter is not None:
             sleep(every / 4 if self._limiter.is_troubled else every)
-            if self.writing or self._written_since_look:
+            if (self.writing or self._written_since_look) and not self.is_fixed:
                 self._written_since_look = 0
                 signals = self._look()
                 self._follow(self._limiter.saw(signals) if signals is not None else None)
@@ -81,13 +92,17 @@ class Pace:
             Misconfigured: the settings' target makes no sense.
         """
         self.health = health
-        self.batch = batch
-        """The policy in force now."""
+        self._full = self._adapted = batch
         self._name = name
         self._size: ChunkSize | None = None
         if settings.adaptive:
             self._size = ChunkSize(settings.target_write_time, settings.min_chunk_records, batch.chunk_records)
         self._unit = self._usual_rows = 0.0
+
+    @property
+    def batch(self) -> BatchPolicy:
+        """The policy in force now."""
+        return self._full if self.health.is_fixed else self._adapted
 
     @contextmanager
     def writing(self, rows: int, *, more: bool) -> Iterator[None]:
@@ -111,7 +126,7 @@ class Pace:
             self.health.wrote(cost / self._unit if self._unit else 0.0)
 
     def _resize(self, rows: int, seconds: float) -> None:
-        move = self._size.wrote(rows, seconds) if self._size else None
+        move = self._size.wrote(rows, seconds) if self._size and not self.health.is_fixed else None
         if move is not None:
-            before, self.batch = self.batch.chunk_records, replace(self.batch, chunk_records=move.value)
+            before, self._adapted = self._adapted.chunk_records, replace(self._adapted, chunk_records=move.value)
             self.health.tell(f"{self._name}: records in a chunk", before, move)

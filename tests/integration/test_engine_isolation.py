@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from ads.consumers import Campaigns, ClickConsumer
 from ads.events import ClickEvent
 from ads.models import Campaign, Click
+from consumers.core.errors import FatalError
 from consumers.core.policies import BatchPolicy
 from consumers.models import FailedRecord
 from consumers.pipeline.isolate import HINTS
@@ -264,6 +265,21 @@ def test_a_missing_table_stops_the_consumer_and_blames_no_record() -> None:
         editor.execute("ALTER TABLE tests_order RENAME TO tests_order_away")
     with pytest.raises(Exception, match='relation "tests_order" does not exist'):
         consume(OrderConsumer, order())
+    assert not FailedRecord.objects.exists()
+    assert ledger() == {}
+
+
+def test_what_no_record_is_to_blame_for_is_not_looked_for_by_halving() -> None:
+    class Unlicensed(OrderConsumer):
+        attempts: list[int] = []  # noqa: RUF012
+
+        def on_written(self, rows: Sequence[Order]) -> None:
+            Unlicensed.attempts.append(len(rows))
+            raise FatalError("the licence has run out")
+
+    with pytest.raises(FatalError, match="the licence has run out"):
+        consume(Unlicensed, *(order() for _ in range(8)))
+    assert Unlicensed.attempts == [8]
     assert not FailedRecord.objects.exists()
     assert ledger() == {}
 

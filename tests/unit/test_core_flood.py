@@ -36,6 +36,7 @@ def chunk(good: int, bad: int, topic: str = "a", reason: str = "invalid") -> Out
         ([(100, 0)] * 10, (0, 59), False),
         ([(1000, 0), (50, 50)], (40, 60), True),  # but not for ever
         ([(60, 40)], (60, 40), False),
+        ([(50, 0), (51, 49)], (0, 10), True),  # the oldest leave the window, however large the latest chunk is
     ],
 )
 def test_a_chunk_is_judged_with_what_came_before(
@@ -121,6 +122,21 @@ def test_the_message_names_topic_reason_example_and_the_way_out() -> None:
         "CONSUMERS_FLOOD_GUARD=off",
     ):
         assert part in str(caught.value)
+
+
+def test_the_message_shows_the_failures_of_its_topic_and_an_example_of_the_commonest_reason() -> None:
+    outcomes = chunk(0, 50, "b", reason="unsigned")
+    for bad, reason in ((2, "expired"), (60, "invalid"), (9, "unknown_campaign")):
+        outcomes.failures += chunk(0, bad, reason=reason).failures
+    with pytest.raises(Flood, match=r"71 records in a row failed on a;.* invalid \(60 of 71\).* a\[0\]@0: no invalid"):
+        FloodGuard(FloodPolicies(POLICY)).judge(outcomes)
+
+
+def test_with_a_ratio_of_one_only_a_window_of_nothing_but_failures_is_a_flood() -> None:
+    guard = FloodGuard(FloodPolicies(FloodPolicy(window=100, ratio=1, run=1_000)))
+    guard.judge(chunk(1, 199))
+    with pytest.raises(Flood, match="100 of the last 100 records failed"):
+        guard.judge(chunk(0, 100))
 
 
 @pytest.mark.parametrize("bad", [{"ratio": 0}, {"ratio": 1.5}, {"window": 0}, {"run": 0}])

@@ -18,13 +18,17 @@ def record(offset: int, source: TopicPartition = A) -> Record:
 
 
 def failed(offset: int, source: TopicPartition = A) -> Failure:
-    return Failure(record=record(offset, source), reason="invalid", message="no")
+    return failure_of(record(offset, source))
+
+
+def failure_of(record: Record) -> Failure:
+    return Failure(record=record, reason="invalid", message="no")
 
 
 def books() -> tuple[list[Record], Outcomes]:
     """Four records of one partition, one of each outcome."""
     records = [record(offset) for offset in range(4)]
-    return records, Outcomes([records[0]], [records[1]], [records[2]], [failed(3)])
+    return records, Outcomes([records[0]], [records[1]], [records[2]], [failure_of(records[3])])
 
 
 def test_one_outcome_each_balances() -> None:
@@ -47,6 +51,11 @@ def test_a_record_with_two_outcomes_does_not_balance(kind: str) -> None:
     getattr(outcomes, kind).append(records[3])
     with pytest.raises(BooksDoNotBalance, match=r"first difference at a\[0\]@3"):
         outcomes.balance(records)
+
+
+def test_books_of_equal_records_balance_even_if_they_are_not_the_very_same() -> None:
+    _, outcomes = books()
+    outcomes.balance(reversed([record(offset) for offset in range(4)]))
 
 
 def test_equal_numbers_do_not_hide_a_swapped_record() -> None:
@@ -84,11 +93,50 @@ def test_outcomes_without_a_partition_keep_the_others() -> None:
     left.balance([record(0, B), record(2, B), record(3, B)])
 
 
+def written_rows() -> Outcomes:
+    """Records of two partitions that became one row or several, and one that became none."""
+    outcomes = Outcomes()
+    outcomes.wrote(record(0), 3)
+    outcomes.wrote(record(1), 1)
+    outcomes.wrote(record(2), 0)
+    outcomes.wrote_all([(record(0, B), 1), (record(1, B), 2)])
+    return outcomes
+
+
+def test_the_new_rows_of_each_record_are_counted() -> None:
+    outcomes = written_rows()
+    assert [outcomes.rows_of(each) for each in outcomes.written] == [3, 1, 1, 2]
+    assert outcomes.rows() == {A: 4, B: 3}
+
+
+def test_a_record_without_a_new_row_is_a_duplicate() -> None:
+    outcomes = written_rows()
+    assert outcomes.written == [record(0), record(1), record(0, B), record(1, B)]
+    assert outcomes.duplicates == [record(2)]
+
+
+def test_a_partition_that_goes_takes_its_rows_with_it() -> None:
+    assert written_rows().without([A]).rows() == {B: 3}
+
+
+def test_outcomes_that_replace_others_bring_everything() -> None:
+    records, outcomes = books()
+    outcomes.wrote(record(7), 4)
+    report = written_rows()
+    report.replace(outcomes)
+    assert report == outcomes
+    report.balance([*records, record(7)])
+
+
 def test_a_copy_leaves_the_original_as_it_was() -> None:
     records, outcomes = books()
     copy = outcomes.copy()
-    copy.written.append(record(9))
+    assert copy == outcomes
+    copy.wrote(record(9), 5)
+    for kind in (copy.duplicates, copy.skipped, copy.failures):
+        kind.clear()
     outcomes.balance(records)
+    assert outcomes.rows() == {A: 1}
 
 
 def test_tallies_add_up() -> None:
