@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.chaos import report, scenarios, sensitivity
-from tests.chaos.faults import AIMED
 from tests.chaos.plants import PLANTS
 from tests.chaos.rounds import A_ROUND, PACE, RATE, Plan, Result, run_round
 from tests.chaos.servers import Servers, running_servers
@@ -102,8 +101,7 @@ def _plan(chosen: argparse.Namespace, number: int, plant: str = "") -> Plan:
     only = None
     if chosen.only is not None:
         only = frozenset() if chosen.only == "none" else frozenset(map(int, chosen.only.split(",")))
-    deck = AIMED if chosen.aimed or plant else ()
-    return Plan(chosen.seed, number, faults, chosen.pace, chosen.rate, only, deck, plant)
+    return Plan(chosen.seed, number, faults, chosen.pace, chosen.rate, only, chosen.aimed or bool(plant), plant)
 
 
 def _tell(servers: Servers, chosen: argparse.Namespace, result: Result, logs: Path, left: int) -> None:

@@ -66,7 +66,7 @@ KINDS: dict[str, tuple[float, Act]] = {
     "network to the database: black hole": (3, network(DATABASE, Mode.HOLE)),
     "network to the database: answers lost": (5, network(DATABASE, Mode.DEAF)),
     "network to the database: half-closed": (3, half_close(DATABASE)),
-    "network to the database: lost in a COMMIT that took": (6, lose_commit(took=True)),
+    "network to the database: lost in a COMMIT that took": (4, lose_commit(took=True)),
     "network to the database: lost in a COMMIT that did not": (4, lose_commit(took=False)),
     "network to the broker: cut": (6, cut(BROKER)),
     "network to the broker: refused": (3, network(BROKER, Mode.REFUSE)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from tests.chaos.rounds import World
 
 
-def schedule(seed: str, count: int, pace: float, kinds: Sequence[str] = ()) -> list[Fault]:
-    """So many faults, on average one every `pace` seconds: of these kinds, in this order, or drawn by their weights.
-    The same seed gives the same faults."""
+def schedule(seed: str, count: int, pace: float, dealt: Mapping[int, str]) -> list[Fault]:
+    """So many faults, on average one every `pace` seconds; their kinds are `dealt`, by number, or else drawn by their
+    weights. The same seed gives the same faults."""
     rng = random.Random(seed)
     weights = [weight for weight, _ in KINDS.values()]
     faults, at = [], 0.5
     for number in range(count):
         at += min(rng.expovariate(1 / pace), 4 * pace)
-        kind = kinds[number] if kinds else rng.choices(list(KINDS), weights)[0]
+        kind = dealt.get(number) or rng.choices(list(KINDS), weights)[0]
         faults.append(
             Fault(number, at, kind, rng.randrange(SLOTS), rng.uniform(0.3, 2.0), rng.randrange(6), rng.choice(TABLES))
         )

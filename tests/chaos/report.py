@@ -80,7 +80,7 @@ def as_story(result: Result) -> str:
 def again(plan: Plan) -> str:
     """The command that plays the round once more."""
     chosen = f" --only {joined(plan.only)}" if plan.only is not None else ""
-    planted = f" --plant {plan.plant}" if plan.plant else " --aimed" if plan.deck else ""
+    planted = f" --plant {plan.plant}" if plan.plant else " --aimed" if plan.aimed else ""
     usual = Plan(plan.seed, plan.number, A_ROUND, PACE, RATE)
     others = (("per-round", "faults"), ("pace", "pace"), ("rate", "rate"))
     given = [

@@ -23,6 +23,7 @@ from consumers.kafka.quiet import QuietLogger
 from tests.chaos import oracle
 from tests.chaos.exits import Exit, exits
 from tests.chaos.fault import Fault
+from tests.chaos.faults import AIMED
 from tests.chaos.journal import CLICKS, PAYMENTS, Journal
 from tests.chaos.members import Members
 from tests.chaos.nemesis import Happened, Nemesis, schedule
@@ -35,6 +36,7 @@ from tests.e2e.harness import Done, Site
 
 A_ROUND, PACE, RATE = 50, 1.3, 400
 """What a round is unless it is told otherwise: faults, seconds from one to the next, records a second."""
+ONE_AIMED_IN = 3
 PARTITIONS = 6
 FINISHER = 8
 FINISH_SECONDS = 150
@@ -54,8 +56,8 @@ class Plan:
     rate: int
     only: frozenset[int] | None = None
     """Numbers of the faults that happen; None means all."""
-    deck: tuple[str, ...] = ()
-    """Kinds of faults to deal from; empty means all, drawn by their weights."""
+    aimed: bool = False
+    """Only faults of the kinds AIMED, rather than one in some and the others drawn by their weights."""
     plant: str = ""
     """A bug to build into the consumers; see `plants`."""
 
@@ -83,13 +85,14 @@ class Plan:
         moments = accumulate((min(gap, 4 * self.pace) for gap in gaps), initial=faults[0].at)
         return [replace(fault, at=moment) for fault, moment in zip(chosen, islice(moments, 1, None), strict=True)]
 
-    def _dealt(self) -> list[str]:
-        """The round's kinds from the deck, which is shuffled anew whenever all of it has been dealt, round after round:
-        so each kind comes once before any comes again."""
-        rng, dealt = random.Random(f"deck {self.seed}"), list[str]()
-        while self.deck and len(dealt) < (self.number + 1) * self.faults:
-            dealt += rng.sample(self.deck, len(self.deck))
-        return dealt[self.number * self.faults : (self.number + 1) * self.faults]
+    def _dealt(self) -> dict[int, str]:
+        """By fault, the kinds that are not left to chance. The deck is shuffled anew whenever all of it has been dealt,
+        round after round: so each kind comes once before any comes again."""
+        numbers = range(self.faults) if self.aimed else range(0, self.faults, ONE_AIMED_IN)
+        rng, kinds = random.Random(f"deck {self.seed}"), list[str]()
+        while len(kinds) < (self.number + 1) * len(numbers):
+            kinds += rng.sample(AIMED, len(AIMED))
+        return dict(zip(numbers, kinds[self.number * len(numbers) :], strict=False))
 
 
 @dataclass

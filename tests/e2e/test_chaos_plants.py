@@ -16,8 +16,8 @@ from tests.e2e.harness import CHECKOUT
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
-def test_the_oracle_names_the_records_that_a_ledger_moved_before_the_write_has_lost(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.chaos", "--seed", "1", "--plant", "commit-before-write"]
+def test_the_oracle_names_records_that_were_dropped_although_the_books_balance(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.chaos", "--seed", "1", "--plant", "drop-records", "--per-round", "2"]
     done = subprocess.run(
         [*command, "--folder", str(tmp_path)], cwd=CHECKOUT, env=os.environ, capture_output=True, text=True, check=False
     )
