@@ -12,7 +12,7 @@ from consumers.concurrency.clock import Clock, Event, monotonic, native_sleep, s
 from consumers.concurrency.native import Bridge, NativeThread
 from consumers.concurrency.permits import Permits
 from consumers.concurrency.process import end_thread, is_patched, on_signals, patch_for_command
-from consumers.concurrency.scope import Scope, Stopped, in_scope
+from consumers.concurrency.scope import Scope, Stopped, heed_end, in_scope
 from consumers.concurrency.watchdog import Watchdog, stacks
 from consumers.concurrency.workers import Deadline, TooSlow, in_worker, run_workers
 
@@ -30,6 +30,7 @@ __all__ = [
     "TooSlow",
     "Watchdog",
     "end_thread",
+    "heed_end",
     "in_scope",
     "in_worker",
     "is_patched",

@@ -95,6 +95,23 @@ class Scope:
             self._owner.throw(Stopped(self))
 
 
+def heed_end(error: BaseException) -> None:
+    """Where an error came up while the calling greenlet, which was told to end, was cleaning up: go on ending.
+
+    Raises:
+        GreenletExit: what told the greenlet to end, if the error hides it.
+    """
+    seen: set[int] = set()
+    chain: list[BaseException | None] = [error]
+    while chain:
+        each = chain.pop()
+        if isinstance(each, gevent.GreenletExit):
+            raise each
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            chain += [each.__context__, each.__cause__]
+
+
 def in_scope() -> bool:
     """Whether the caller runs in a greenlet that a scope started: in a consumer's process, for one."""
     return getattr(gevent.getcurrent(), "is_in_scope", False)

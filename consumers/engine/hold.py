@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TypeVar
 
-from consumers.concurrency import Permits, monotonic, sleep
+from consumers.concurrency import Permits, heed_end, monotonic, sleep
 from consumers.core.policies import Backoff
 from consumers.database import connection_scope
 from consumers.postgres.errors import describe, is_outage
@@ -49,6 +49,7 @@ class Holder:
                     with gate or nullcontext(), connection_scope(self._permits):
                         result = work()
                 except Exception as error:
+                    heed_end(error)  # a rollback on a connection that was left in mid-statement fails as well
                     if not is_outage(error):
                         raise
                     attempt += 1

@@ -23,6 +23,7 @@ from consumers.concurrency import (
     Permits,
     Scope,
     Stopped,
+    heed_end,
     in_worker,
     native_sleep,
     run_workers,
@@ -215,6 +216,39 @@ def test_a_loop_over_items_that_is_cancelled_leaves_no_worker_behind() -> None:
         sleep(0)
         scope.cancel()
     assert sorted(ended.names) == ["one", "two"]
+
+
+def test_an_error_of_cleaning_up_does_not_hide_that_a_task_was_to_end() -> None:
+    tries = []
+
+    def task() -> None:
+        while True:
+            try:
+                try:
+                    tries.append(1)
+                    sleep(FOREVER)
+                finally:
+                    raise ConnectionError("lost in the middle of a statement")
+            except ConnectionError as error:
+                heed_end(error)
+
+    with Scope() as scope:
+        scope.spawn(task)
+        sleep(0)
+        scope.cancel()
+    assert tries == [1]
+
+
+def test_an_error_that_hides_no_end_is_left_alone() -> None:
+    inner = ValueError("before")
+    try:
+        try:
+            raise inner
+        except ValueError as error:
+            raise KeyError("after") from error
+    except KeyError as error:
+        error.__context__ = error  # a circle, which must be survived
+        heed_end(error)
 
 
 # ---- workers --------------------------------------------------------------------------------------------------------
