@@ -28,6 +28,12 @@ def test_a_flood_stops_the_consumer_with_nothing_of_the_chunk_settled() -> None:
     assert not FailedRecord.objects.exists()
 
 
+def test_a_flood_over_several_chunks_is_seen_and_what_came_before_it_stays_settled() -> None:
+    with pytest.raises(Flood, match=r"30 records in a row failed on orders"):
+        consume(Small, *[b"{"] * 30, flood=FloodPolicy(window=100, run=25), flood_guard=True)
+    assert ledger() == {"next_offset": 20, "received": 20, "failed": 20}
+
+
 def test_a_flood_of_rows_that_the_table_refuses_leaves_no_row_of_the_chunk() -> None:
     with pytest.raises(Flood, match="constraint"):
         consume(

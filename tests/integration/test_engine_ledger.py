@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
 from consumers.concurrency import Event
+from consumers.core.errors import BooksDoNotBalance
+from consumers.core.outcomes import Outcomes
 from consumers.core.policies import BatchPolicy
 from consumers.core.records import TopicPartition
 from consumers.engine import claims
 from consumers.engine.runner import RunOptions
-from consumers.models import FailedRecord, PartitionLedger
+from consumers.ledger import Ledger
+from consumers.models import FailedRecord, OffsetGap, PartitionLedger
+from consumers.pipeline.units import Unit
+from consumers.pipeline.write import Writer
 from payments.balances import unbalanced
 from payments.consumers import PaymentConsumer
 from payments.models import Balance
@@ -94,6 +100,18 @@ def test_a_partition_of_empty_offsets_only_is_settled_to_its_end() -> None:
     assert ledger() == {"next_offset": 4}
 
 
+def test_offsets_that_held_nothing_are_kept_once_however_often_they_are_read() -> None:
+    log = log_of(order())
+    log.skip(TOPIC, count=3)
+    log.append(TOPIC, order())
+    log.skip(TOPIC, count=2)
+    for to in (0, 0, 4):
+        run_consumer(OrderConsumer, log)
+        move_back(to=to)
+    run_consumer(OrderConsumer, log)
+    assert list(OffsetGap.objects.order_by("start").values_list("start", "end")) == [(1, 4), (5, 7)]
+
+
 def test_records_that_retention_took_before_they_were_read_are_passed_over() -> None:
     log = log_of(*(order() for _ in range(6)))
     run_consumer(OrderConsumer, log, options=RunOptions(max_records=2))
@@ -157,6 +175,20 @@ def test_redelivery_together_with_new_records_counts_only_these() -> None:
     log.append(TOPIC, order())
     run_consumer(OrderConsumer, log)
     assert ledger() == {"next_offset": 3, "received": 3, "written": 3}
+
+
+def test_the_new_rows_of_all_chunks_are_counted() -> None:
+    class Lines(OrderConsumer):
+        batch = SMALL
+
+        def process(self, event: OrderEvent, context: object) -> list[Order]:
+            return [Order(number=f"{event.number}/{line}") for line in range(event.quantity)]
+
+    log = log_of(*(order(quantity=lines) for lines in (1, 3, 2, 1, 1)))
+    run_consumer(Lines, log)
+    move_back(to=1)
+    run_consumer(Lines, log)
+    assert PartitionLedger.objects.get().rows == Order.objects.count() == 8
 
 
 def test_redelivery_updates_a_failed_record_and_never_doubles_it() -> None:
@@ -317,6 +349,18 @@ def test_a_member_that_is_fenced_everywhere_again_and_again_stops(monkeypatch: p
     assert not Order.objects.exists()
 
 
+def test_a_claim_waits_for_the_chunk_that_is_being_settled(committed: None) -> None:
+    lines = Ledger("orders", "default")
+    lines.claim({P0: 0})
+    with transaction.atomic(), closing(connection.copy()) as rival, rival.cursor() as cursor:
+        lines.lock([P0])
+        cursor.execute("BEGIN; SET LOCAL lock_timeout = '50ms'")
+        with pytest.raises(OperationalError, match="lock timeout"):
+            cursor.execute("UPDATE consumers_partitionledger SET epoch = epoch + 1")
+        cursor.execute("ROLLBACK")
+    assert lines.claim({P0: 0})[P0].epoch == 2
+
+
 # ---- COMMIT ---------------------------------------------------------------------------------------------------------
 
 
@@ -369,14 +413,27 @@ def test_rows_of_the_chunk_and_the_ledger_are_one_transaction(committed: None, m
     class Small(OrderConsumer):
         batch = SMALL
 
-    from consumers.ledger import Ledger
-
     def torn(*args: Any) -> None:
         raise RuntimeError("torn off before the ledger moved")
 
     monkeypatch.setattr(Ledger, "advance", torn)
     with pytest.raises(RuntimeError, match="torn off"):
         consume(Small, order(), b"{")
+    assert not Order.objects.exists()
+    assert not FailedRecord.objects.exists()
+    assert ledger() == {}
+
+
+def test_a_record_that_gets_lost_on_the_way_stops_the_consumer_with_nothing_settled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def lossy(self: Writer, units: Sequence[Unit], outcomes: Outcomes) -> None:
+        write(self, units[:-1], outcomes)
+
+    write = Writer.write
+    monkeypatch.setattr(Writer, "write", lossy)
+    with pytest.raises(BooksDoNotBalance, match=r"4 records received, but 2 written .* 1 failed; .* orders\[0\]@3"):
+        consume(OrderConsumer, order(), b"{", order(), order())
     assert not Order.objects.exists()
     assert not FailedRecord.objects.exists()
     assert ledger() == {}

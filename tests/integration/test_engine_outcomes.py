@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
+import msgspec
 import pytest
 from django.db import connection
 
@@ -13,7 +14,7 @@ from ads.consumers import ClickConsumer
 from ads.models import Click
 from consumers.api import BatchPolicy, FatalError, RecordError, RetryPolicy, TransientError, reject
 from consumers.concurrency import Timeout, sleep
-from consumers.core.errors import Stuck
+from consumers.core.errors import Misconfigured, Stuck
 from consumers.database import forbid_queries_in_workers
 from consumers.models import FailedRecord
 from consumers.reprocess import Selection
@@ -68,6 +69,17 @@ def test_the_same_key_with_other_content_in_the_table_is_a_conflict() -> None:
 def test_the_same_key_with_other_content_in_one_chunk_is_a_conflict() -> None:
     assert counts(consume(ComparingConsumer, order("a", note="1"), order("a", note="2"))) == {"written": 1, "failed": 1}
     assert failures("offset", "reason") == [(1, "conflict")]
+
+
+def test_a_consumer_that_is_to_compare_but_has_nothing_to_compare_is_refused() -> None:
+    class Named(msgspec.Struct, frozen=True):
+        number: str
+
+    class Blind(ComparingConsumer):
+        event: ClassVar[type[Any]] = Named
+
+    with pytest.raises(Misconfigured, match="orders: on_conflict is 'compare', but event and model share no field"):
+        consume(Blind, order())
 
 
 def test_a_payment_that_comes_again_with_another_amount_is_a_conflict(advertiser: Any) -> None:

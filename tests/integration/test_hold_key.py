@@ -9,11 +9,12 @@ import pytest
 
 from consumers import registry
 from consumers.api import BatchPolicy, RetryPolicy, register, reject
+from consumers.engine.runner import RunOptions
 from consumers.models import FailedRecord
 from consumers.release import release_due
 from consumers.reprocess import Selection, reprocess
 from consumers.settings import engine_settings
-from tests.integration.engine import MemoryLog, consume, counts, failures, ledger, move_back, run_consumer
+from tests.integration.engine import MemoryLog, consume, counts, failures, ledger, log_of, move_back, run_consumer
 from tests.makers import order
 from tests.orders import TOPIC, Order, OrderConsumer, OrderEvent
 
@@ -69,6 +70,14 @@ def test_later_records_of_the_key_are_held_back_and_those_of_others_pass(
     assert stored() == ["1", "4", "5"]
     assert failures("offset", "reason") == [(1, "refused"), (2, "held_back")]
     assert "orders[0]@1, an earlier record of the same key" in failures("message")[1]
+
+
+def test_it_is_the_first_failure_of_a_key_that_holds_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Holding, "batch", BatchPolicy(max_wait=0))
+    consume(Holding, *(order(f"{n}", **each) for n, each in enumerate([A_BAD, A_GOOD, A_BAD, A_GOOD])))
+    assert failures("reason") == ["refused", "held_back", "refused", "held_back"]
+    assert all("orders[0]@0, an earlier record" in message for message in failures("message")[1::2])
+    assert stored() == []
 
 
 def test_by_default_they_pass() -> None:
@@ -135,6 +144,25 @@ def test_records_read_again_are_held_back_by_what_failed_before_them() -> None:
     consume(Holding, *values)
     assert failures("offset", "reason", "attempts") == [(0, "refused", 2), (1, "held_back", 2)]
     assert stored() == []
+
+
+def test_records_read_again_that_go_well_now_are_held_back_no_more() -> None:
+    values = [order("1", **A_BAD), order("2", **A_GOOD), order("3", **A_GOOD)]
+    consume(Holding, *values)
+    move_back()
+    Holding.refuses = False
+    assert counts(consume(Holding, *values)) == {"written": 3}
+    assert Holding.effects == ["1", "2", "3"]
+    assert failures("status", "resolved_by") == [("resolved", "redelivery")] * 3
+
+
+def test_failures_of_another_group_hold_nothing_back() -> None:
+    log = log_of(order("1", **A_BAD), order("2"), order("3", **A_GOOD))
+    run_consumer(Holding, log, options=RunOptions(group="other", until_end=True))
+    assert failures("offset") == [0, 2]
+    Holding.refuses = False
+    assert counts(run_consumer(Holding, log)) == {"written": 2, "duplicates": 1}
+    assert stored() == ["1", "2", "3"]
 
 
 def test_being_held_back_does_not_count_for_the_loop_guard() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.core.chunks import Backlog, Chunk, Run, Span
+from consumers.core.chunks import Backlog, Chunk, Run, Span, gaps
 from consumers.core.policies import BatchPolicy
 from consumers.core.records import Record, TopicPartition
 
@@ -140,6 +140,15 @@ def test_a_chunk_without_a_partition_keeps_the_others() -> None:
 def test_a_chunk_keeps_the_epoch_under_which_each_partition_was_read() -> None:
     chunk = Chunk.of([run(A, 0, 1)._replace(epoch=3), run(B, 0, 1)._replace(epoch=8)])
     assert chunk.epochs == {A: 3, B: 8}
+
+
+def test_gaps_are_two_offsets_or_more_without_a_record() -> None:
+    records = [record(A, offset) for offset in (2, 3, 5, 8, 17)]
+    assert gaps({A: Span(0, 20), B: Span(5, 9)}, records) == {A: [(0, 2), (6, 8), (9, 17), (18, 20)], B: [(5, 9)]}
+
+
+def test_single_offsets_without_a_record_are_no_gaps() -> None:
+    assert gaps({A: Span(3, 11)}, [record(A, offset) for offset in (4, 5, 7, 8, 9)]) == {}
 
 
 def test_a_chunk_says_what_it_holds() -> None:
