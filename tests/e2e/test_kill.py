@@ -147,7 +147,9 @@ def freeze_outside_a_transaction(site: Site, process: Running) -> None:
 
     def is_outside() -> bool:
         process.send(signal.SIGSTOP)
-        wait_until(lambda: site.one(f"{own} AND state = 'active'") == 0, "the statements in work")
+        # A COPY waits for the frozen process; all other statements come to their end.
+        working = f"{own} AND state = 'active' AND query NOT LIKE 'COPY%%'"
+        wait_until(lambda: site.one(working) == 0, "the statements in work")
         outside = site.one(f"{own} AND state <> 'idle'") == 0
         if not outside:
             process.send(signal.SIGCONT)
