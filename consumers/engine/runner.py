@@ -205,11 +205,20 @@ class Runner:
         """Take no more than the lanes can hold. A lane that stays full has its partitions paused, and polling goes on,
         so that a long write or an outage never costs the group a rebalance."""
         full = [index for index, lane in enumerate(self._lanes) if lane.is_full]
-        if full and not self._lanes[full[0]].wait_for_room(0.5 if len(full) == len(self._lanes) else 0.05):
+        if full and not self._room_comes(self._lanes[full[0]]):
             self._pause([p for p in self.partitions if p.lane in full and p.hold is Hold.ACTIVE and not p.paused])
         ready = [p for p in self.partitions if p.paused and p.hold is Hold.ACTIVE and not self._lanes[p.lane].is_full]
         if ready:
             self._claims.start(ready)
+
+    def _room_comes(self, lane: Lane) -> bool:
+        """Wait for a full lane, up to a second, while all others have work. To pause is dear: the client throws away
+        what it has fetched ahead."""
+        deadline = monotonic() + 1.0
+        while not lane.wait_for_room(0.02):
+            if monotonic() > deadline or not all(each.waiting for each in self._lanes):
+                return False
+        return True
 
     def _pause(self, partitions: Collection[Partition]) -> None:
         if partitions:
