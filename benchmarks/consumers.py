@@ -3,44 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from ads.consumers import Campaigns, ClickConsumer
 from ads.events import ClickEvent
-from ads.models import Campaign, Click
+from ads.models import Click
 from benchmarks.shapes import IO_LANES, IO_SECONDS, IO_WORKERS
-from consumers.api import BatchConsumer, register, reject
-
-Campaigns = Mapping[int, Campaign]
+from consumers.api import register
 
 
 @register("bench_models")
-class ModelConsumer(BatchConsumer[ClickEvent, Click]):
-    """Clicks as Model instances made by keyword, whatever shorter way the project's own consumer takes."""
+class ModelConsumer(ClickConsumer):
+    """Clicks as Model instances made by keyword, in place of the project's own cheaper rows."""
 
-    topics: ClassVar[Sequence[str]] = ["ads.clicks"]
-    event = ClickEvent
-    model = Click
-    unique: ClassVar[Sequence[str]] = ["event_id"]
-
-    def prefetch(self, events: Sequence[ClickEvent]) -> Campaigns:
-        return Campaign.objects.select_related("advertiser").in_bulk({event.campaign_id for event in events})
-
-    def process(self, event: ClickEvent, campaigns: Campaigns) -> Click:
-        campaign = campaigns.get(event.campaign_id) or reject("unknown_campaign", campaign_id=event.campaign_id)
-        return Click(
-            event_id=event.event_id,
-            campaign_id=campaign.pk,
-            advertiser_id=campaign.advertiser_id,
-            occurred_at=event.occurred_at,
-            ip=event.ip,
-            user_agent=event.user_agent,
-            url=event.url,
-            impression_id=event.impression_id,
-            user_id=event.user_id or "",
-            cost=campaign.bid,
-            billable=campaign.is_active and campaign.advertiser.is_active,
-        )
+    row: ClassVar[type[Any]] = Click
 
 
 @register("bench_io")
@@ -49,6 +25,6 @@ class WaitingConsumer(ModelConsumer):
 
     max_concurrency: ClassVar[int] = IO_WORKERS // IO_LANES
 
-    def process(self, event: ClickEvent, campaigns: Campaigns) -> Click:
+    def process(self, event: ClickEvent, campaigns: Campaigns) -> Any:
         time.sleep(IO_SECONDS)  # cooperative, as any waiting on a socket is
         return super().process(event, campaigns)

@@ -30,8 +30,6 @@ from consumers.settings import EngineSettings, engine_settings
 
 logger = logging.getLogger(__name__)
 
-Identity = tuple[str, str, int, int]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:

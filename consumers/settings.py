@@ -81,11 +81,10 @@ class EngineSettings:
     def _flood_policy(self, where: str, given: FloodPolicy | Mapping[str, Any]) -> FloodPolicy:
         if isinstance(given, FloodPolicy):
             return given
-        base = self.flood if isinstance(self.flood, FloodPolicy) else FloodPolicy(**self.flood)
         known = {each.name for each in fields(FloodPolicy)}
         if not isinstance(given, Mapping) or not known.issuperset(given):
             raise Misconfigured(f"settings.CONSUMERS: {where} must have keys among {sorted(known)}, not {given!r}")
-        return replace(base, **given)
+        return replace(self.flood, **given)
 
     @property
     def permits(self) -> int:

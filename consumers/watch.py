@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import signal
-import threading
 from dataclasses import replace
 
 from django.utils import timezone
 
+from consumers.concurrency import Event, on_signals
 from consumers.core.errors import TransientError
 from consumers.database import release_connections
 from consumers.postgres.errors import describe, is_outage
@@ -28,7 +28,7 @@ class Watch:
         self._by = by
         self._interval = interval
         self._using = engine_settings().database
-        self._stopped = threading.Event()
+        self._stopped = Event()
 
     def run(self) -> Result:
         """Watch until SIGTERM or SIGINT, or `stop`; returns what all looks together came to. An outage of the database
@@ -38,15 +38,11 @@ class Watch:
             Misconfigured: a record's consumer is not registered any more.
         """
         total = Result()
-        previous = {each: signal.signal(each, lambda *_: self.stop()) for each in (signal.SIGTERM, signal.SIGINT)}
-        try:
+        with on_signals({signal.SIGTERM: self.stop, signal.SIGINT: self.stop}):
             logger.info("watching for failed records that are due, every %g s", self._interval)
             while not self._stopped.is_set():
                 self._look(total)
                 self._stopped.wait(self._interval)
-        finally:
-            for each, handler in previous.items():
-                signal.signal(each, handler)
         return total
 
     def stop(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 from consumers.core.errors import Flood, Misconfigured
 from consumers.core.outcomes import Outcomes
@@ -61,9 +62,12 @@ class FloodGuard:
         Raises:
             Flood: too many of a topic's records fail; the message shows the commonest reason with an example.
         """
-        for topic, failed in _failed_by_topic(outcomes).items() if outcomes.failures else ():
+        if not outcomes.failures:
+            return
+        received = _received_by_topic(outcomes)
+        for topic, failed in _failed_by_topic(outcomes).items():
             if self._policies.of(topic).enabled:
-                self._judge_topic(topic, failed, outcomes)
+                self._judge_topic(topic, received[topic], failed, outcomes)
 
     def remember(self, outcomes: Outcomes) -> None:
         """Take a settled chunk into account."""
@@ -75,9 +79,8 @@ class FloodGuard:
             while sum(n for n, _ in window.chunks) - window.chunks[0][0] >= policy.window:
                 window.chunks.popleft()
 
-    def _judge_topic(self, topic: str, failed: int, outcomes: Outcomes) -> None:
+    def _judge_topic(self, topic: str, received: int, failed: int, outcomes: Outcomes) -> None:
         policy, window = self._policies.of(topic), self._windows.get(topic, _Window())
-        received = _received_by_topic(outcomes)[topic]
         seen = received + sum(n for n, _ in window.chunks)
         bad = failed + sum(f for _, f in window.chunks)
         run = window.run + received if failed == received else 0
@@ -93,8 +96,9 @@ def _failed_by_topic(outcomes: Outcomes) -> Counter[str]:
 
 def _received_by_topic(outcomes: Outcomes) -> Counter[str]:
     received = _failed_by_topic(outcomes)
-    for records in (outcomes.written, outcomes.duplicates, outcomes.skipped):
-        received.update(record.topic for record in records)
+    good = chain(outcomes.written, outcomes.duplicates, outcomes.skipped)
+    for source, count in Counter([record.source for record in good]).items():
+        received[source.topic] += count
     return received
 
 

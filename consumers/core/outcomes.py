@@ -67,18 +67,18 @@ class Outcomes:
         """Note a record as written, with this many new rows; as a duplicate if there were none."""
         (self.written if rows else self.duplicates).append(record)
         if rows > 1:
-            self.more_rows[record.source, record.offset] = rows - 1
+            self.more_rows[record.position] = rows - 1
 
     def wrote_all(self, units: Iterable[tuple[Record, int]]) -> None:
         """Note records as written, each with its number of new rows, at least one."""
         for record, rows in units:
             self.written.append(record)
             if rows > 1:
-                self.more_rows[record.source, record.offset] = rows - 1
+                self.more_rows[record.position] = rows - 1
 
     def rows_of(self, record: Record) -> int:
         """How many new rows a written record became."""
-        return 1 + self.more_rows.get((record.source, record.offset), 0)
+        return 1 + self.more_rows.get(record.position, 0)
 
     def rows(self) -> Counter[TopicPartition]:
         """New rows by partition."""
@@ -102,7 +102,7 @@ class Outcomes:
         settled = [record for _, kind in self._kinds() for record in kind]
         if len(settled) == len(received) and set(map(id, settled)) == set(map(id, received)):
             return  # the very same ones: no need to look at their positions
-        self._compare_positions(sorted(map(_position, received)), sorted(map(_position, settled)))
+        self._compare_positions(sorted(r.position for r in received), sorted(r.position for r in settled))
 
     def _compare_positions(self, received: list[Position], settled: list[Position]) -> None:
         if received != settled:
@@ -142,10 +142,6 @@ class Outcomes:
         yield "duplicates", self.duplicates
         yield "skipped", self.skipped
         yield "failed", [failure.record for failure in self.failures]
-
-
-def _position(record: Record) -> Position:
-    return record.source, record.offset
 
 
 def _first_difference(received: list[Position], settled: list[Position]) -> str:

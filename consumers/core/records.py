@@ -38,6 +38,11 @@ class Record(msgspec.Struct, frozen=True, gc=False):
         return self.source.partition
 
     @property
+    def position(self) -> tuple[TopicPartition, int]:
+        """Where it stands in the log: what tells it from all others of its group."""
+        return self.source, self.offset
+
+    @property
     def size(self) -> int:
         """Bytes of payload held in memory by this record."""
         return len(self.value or b"") + len(self.key or b"")

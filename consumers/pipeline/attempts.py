@@ -36,9 +36,12 @@ class Attempts:
             Exception: an outage of the database.
         """
         attempt = 1
-        while (failed := self._judge(record, error) or self._give_up(record, error, attempt)) is None:
+        while (failed := self._judge(record, error)) is None:
+            pause = self._pause(attempt, error)
+            if pause is None:
+                return failure(record, error, "retries_exhausted", self._policy.later)
             self._deadline.begin(None)
-            sleep(self._pause(attempt, error))
+            sleep(pause)
             self._deadline.begin(record)
             attempt += 1
             try:
@@ -62,14 +65,10 @@ class Attempts:
             return failure(record, error)
         return None if isinstance(error, Timeout) or self._policy.is_transient(error) else failure(record, error)
 
-    def _give_up(self, record: Record, error: BaseException, attempt: int) -> Failure | None:
-        """The failure of a record that is not tried again, since attempts or budget are used up."""
+    def _pause(self, attempt: int, error: BaseException) -> float | None:
+        """Seconds until the next attempt; None if there is none, since attempts or budget are used up."""
         if self._budget_ends is None:
             self._budget_ends = monotonic() + self._policy.budget
-        if attempt < self._policy.attempts and monotonic() + self._pause(attempt, error) <= self._budget_ends:
-            return None
-        return failure(record, error, "retries_exhausted", self._policy.later)
-
-    def _pause(self, attempt: int, error: BaseException) -> float:
-        """Seconds until the next attempt, at least."""
-        return max(self._policy.backoff.delay(attempt), getattr(error, "retry_after", None) or 0.0)
+        pause = max(self._policy.backoff.delay(attempt), getattr(error, "retry_after", None) or 0.0)
+        is_left = attempt < self._policy.attempts and monotonic() + pause <= self._budget_ends
+        return pause if is_left else None

@@ -35,7 +35,7 @@ def failure(
     else:
         kind, reason = _qualified(type(error)), reason or "handler_error"
         message, trace = _said(error), "".join(tracebacks.format_exception(error))
-    place = _place(error)
+    place, given = _place(error), _given(error)
     release(error)
     return Failure(
         record=record,
@@ -44,7 +44,7 @@ def failure(
         exception=kind[:255],
         traceback=_storable(trace, _TRACEBACK_LIMIT),
         fingerprint=fingerprint(reason, kind, place, message),
-        retry_after=_given(error) if _given(error) is not None else retry_after,
+        retry_after=retry_after if given is None else given,
         waits_for=_awaited(error),
     )
 

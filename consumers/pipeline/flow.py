@@ -14,7 +14,7 @@ from consumers.core.flood import FloodGuard
 from consumers.core.outcomes import Outcomes
 from consumers.core.records import TopicPartition
 from consumers.pipeline.decode import EventDecoder
-from consumers.pipeline.hold import Held, HoldingWriter, with_keys
+from consumers.pipeline.hold import Held, HoldingWriter
 from consumers.pipeline.process import Processor, prefetch
 from consumers.pipeline.units import Unit
 from consumers.pipeline.write import Writer
@@ -131,7 +131,6 @@ class Flow:
             return
         keys = {unit.key for unit in prepared.units} - {""}
         self._holding.write(prepared.units, outcomes, progress.held(keys, prepared.chunk) if keys else {})
-        outcomes.failures = with_keys(prepared.units, outcomes.failures)
 
     def _prepare_transaction(self) -> None:
         """Foreign keys are checked with each statement, so that a bad record shows inside its savepoint; and a frozen

@@ -40,7 +40,8 @@ class HoldingWriter:
         self._writer = writer
 
     def write(self, units: Sequence[Unit], outcomes: Outcomes, held: Held) -> None:
-        """As the writer's; `held` tells of the failures before this chunk, `outcomes` of those in it.
+        """As the writer's; `held` tells of the failures before this chunk, `outcomes` of those in it. Each failure is
+        noted with its unit's key.
 
         Where the write itself finds bad records, it is undone and done again without those behind them.
         """
@@ -57,23 +58,23 @@ class HoldingWriter:
                         raise _Again
             except _Again:
                 continue
+            trial.failures = _with_keys(units, trial.failures)
             outcomes.replace(trial)
             return
 
 
-def with_keys(units: Sequence[Unit], failures: Sequence[Failure]) -> list[Failure]:
+def _with_keys(units: Sequence[Unit], failures: Sequence[Failure]) -> list[Failure]:
     """The failures, each with the key of its unit if it came that far."""
-    keys = {(unit.record.source, unit.record.offset): unit.key for unit in units}
+    keys = {unit.record.position: unit.key for unit in units}
     return [
-        each if each.key else msgspec.structs.replace(each, key=keys.get((each.record.source, each.record.offset), ""))
-        for each in failures
+        each if each.key else msgspec.structs.replace(each, key=keys.get(each.record.position, "")) for each in failures
     ]
 
 
 def _with_failures(held: Held, units: Sequence[Unit], failures: Sequence[Failure]) -> Held:
     """`held`, and behind these failures too."""
     first = dict(held)
-    for each in with_keys(units, failures):
+    for each in _with_keys(units, failures):
         if each.key:
             place = each.record.source, each.key
             first[place] = min(first.get(place, each.record.offset), each.record.offset)
@@ -81,8 +82,8 @@ def _with_failures(held: Held, units: Sequence[Unit], failures: Sequence[Failure
 
 
 def _not_failed(units: Sequence[Unit], outcomes: Outcomes) -> list[Unit]:
-    failed = {(each.record.source, each.record.offset) for each in outcomes.failures}
-    return [unit for unit in units if (unit.record.source, unit.record.offset) not in failed]
+    failed = {each.record.position for each in outcomes.failures}
+    return [unit for unit in units if unit.record.position not in failed]
 
 
 def _is_behind(unit: Unit, held: Held) -> bool:

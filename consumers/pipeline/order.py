@@ -38,7 +38,7 @@ class Order:
         for record, event in decoded:
             try:
                 key = self._consumer.order_by(event)
-                place = ("alone", record.source, record.offset) if key is None else (key,)
+                place = ("alone", record.position) if key is None else (key,)
                 group = groups.get(place) or groups.setdefault(place, Group([], self._token(key)))
             except FatalError:
                 raise

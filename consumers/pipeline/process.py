@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -57,29 +57,34 @@ class _Work:
         self._outcomes = outcomes
         self._attempts = Attempts(self._handler.rows, consumer.retry, self.deadline)
 
-    def drain_groups(self, groups: Iterator[Group]) -> None:
-        """Process groups until none is left, the records of each in order."""
-        for group in groups:
-            self.drain(iter(group.pairs), group.token)
+    def drain(self, pairs: Iterator[tuple[Record, Any]]) -> None:
+        """For a worker: process records until none is left."""
+        with self.deadline.turns() as begin:
+            self._process(pairs, begin)
 
-    def drain(self, pairs: Iterator[tuple[Record, Any]], token: str = "") -> None:
-        """Process records until none is left. The loop that each of them goes through: what does not become one row at
-        the first attempt is dealt with elsewhere."""
+    def drain_groups(self, groups: Iterator[Group]) -> None:
+        """For a worker: process groups until none is left, the records of each in order."""
+        with self.deadline.turns() as begin:
+            for group in groups:
+                self._process(group.pairs, begin, group.token)
+
+    def _process(self, pairs: Iterable[tuple[Record, Any]], begin: Callable[[object], None], token: str = "") -> None:
+        """The loop that every record goes through: what does not become one row at the first attempt is dealt with
+        elsewhere."""
         process, context, model = self._handler
         add, kinds = self.units.append, frozenset((model, row_type(model)))
-        with self.deadline.turns() as begin:
-            for record, event in pairs:
-                begin(record)
-                try:
-                    result = process(event, context)
-                    if type(result) in kinds:
-                        add(Unit(record, (result,), token))
-                        continue
-                    rows = _as_rows(result, model)
-                    verdict: Verdict = Unit(record, rows) if rows else record
-                except (Exception, Timeout, TooSlow) as error:  # noqa: BLE001  (the last two are no Exceptions)
-                    verdict = self._attempts.after(error, record, event)
-                self._note(verdict, token)
+        for record, event in pairs:
+            begin(record)
+            try:
+                result = process(event, context)
+                if type(result) in kinds:
+                    add(Unit(record, (result,), token))
+                    continue
+                rows = _as_rows(result, model)
+                verdict: Verdict = Unit(record, rows) if rows else record
+            except (Exception, Timeout, TooSlow) as error:  # noqa: BLE001  (the last two are no Exceptions)
+                verdict = self._attempts.after(error, record, event)
+            self._note(verdict, token)
 
     def _note(self, verdict: Verdict, token: str) -> None:
         match verdict:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -19,7 +18,7 @@ from consumers.pipeline.isolate import isolate
 from consumers.pipeline.keys import Keys, Token
 from consumers.pipeline.round import Round
 from consumers.pipeline.units import Unit
-from consumers.rows import is_row
+from consumers.rows import row_type
 
 Keyed = tuple[Token, int, Unit]
 """A unit, after the key of its first row and its offset: in the order in which units are written."""
@@ -47,12 +46,12 @@ class Writer:
         while waiting:
             round_ = Round(self, outcomes)
             firsts, repeats = self._split_repeats(waiting)
-            isolate(firsts, round_.attempt, round_.alone, using=self.using)
-            waiting = [unit for unit in repeats if not round_.settles(unit)]
+            isolate([unit for _, _, unit in firsts], round_.attempt, round_.alone, using=self.using)
+            waiting = [each for each in repeats if not round_.settles(each[2])]
 
     def insert(self, rows: Sequence[Any]) -> list[bool] | None:
         """The bulk write. Returns of each row whether it was new; None if all were."""
-        if any(map(is_row, rows)):
+        if row_type(self.model) in set(map(type, rows)):
             return ingest(self.model, rows, self._unique, self.using)
         queryset = ingest_queryset(self.model).using(self.using)
         queryset.bulk_create(rows, ignore_conflicts=True, unique_fields=self._unique)
@@ -68,31 +67,29 @@ class Writer:
         if rows and self._has_effect:
             self._consumer.on_written(rows)
 
-    def _split_repeats(self, units: Sequence[Unit]) -> tuple[Sequence[Unit], list[Unit]]:
+    def _split_repeats(self, keyed: Sequence[Keyed]) -> tuple[Sequence[Keyed], list[Keyed]]:
         """Units whose keys come for the first time, and those that repeat one."""
-        tokens = self.keys.tokens(_rows(units))
-        if len(set(tokens)) == len(tokens):
-            return units, []
+        if len({token for token, _, _ in keyed}) == len(keyed) == sum(len(unit.rows) for _, _, unit in keyed):
+            return keyed, []
         seen: set[Token] = set()
-        firsts: list[Unit] = []
-        repeats: list[Unit] = []
-        for unit in units:
-            keys = {self.keys.token(row) for row in unit.rows}
-            (repeats if keys & seen else firsts).append(unit)
+        firsts: list[Keyed] = []
+        repeats: list[Keyed] = []
+        for each in keyed:
+            keys = {self.keys.token(row) for row in each[2].rows}
+            (repeats if keys & seen else firsts).append(each)
             seen |= keys
         return firsts, repeats
 
-    def _sorted(self, units: Sequence[Unit], outcomes: Outcomes) -> list[Unit]:
+    def _sorted(self, units: Sequence[Unit], outcomes: Outcomes) -> list[Keyed]:
         """Units in the order of their keys, so that two writers never wait for each other in a circle. Those with a
         row that has no key, or one that its column refuses, fail."""
         try:
             tokens = self.keys.tokens([unit.rows[0] for unit in units])
-            if any(len(unit.rows) > 1 for unit in units):
-                self.keys.tokens(_rows(units))
+            self.keys.tokens([row for unit in units for row in unit.rows[1:]])
             keyed = [(token, unit.record.offset, unit) for token, unit in zip(tokens, units, strict=True)]
         except _BAD_KEY:
             keyed = self._with_good_keys(units, outcomes)
-        return [unit for _, _, unit in sorted(keyed, key=itemgetter(0, 1))]
+        return sorted(keyed, key=itemgetter(0, 1))
 
     def _with_good_keys(self, units: Sequence[Unit], outcomes: Outcomes) -> list[Keyed]:
         keyed: list[Keyed] = []
@@ -107,7 +104,3 @@ class Writer:
 
 
 _BAD_KEY = (ValueError, TypeError, ValidationError)
-
-
-def _rows(units: Sequence[Unit]) -> list[Any]:
-    return list(chain.from_iterable(unit.rows for unit in units))

@@ -19,7 +19,6 @@ from tests.chaos.servers import POISON
 
 CLICKS, PAYMENTS = "ads.clicks", "payments.transactions"
 KINDS = {"valid": 930, "repeat": 25, "unknown": 12, "garbage": 12, "tombstone": 8, "poison": 3, "conflict": 10}
-REASONS = {"unknown": ("unknown_campaign", "unknown_advertiser"), "poison": ("constraint",) * 2}
 PAUSE = 0.05
 
 
