@@ -22,6 +22,9 @@ _DEFAULTS = {
     "queued.max.messages.kbytes": 16 * 1024,
     "fetch.message.max.bytes": 1024 * 1024,
     "fetch.wait.max.ms": 100,
+    # A partition whose queue is full is asked for again after this time. By default that is a second, in which a fast
+    # consumer has long emptied a queue as short as ours and waits: 16,000 rows/s instead of 52,000.
+    "fetch.queue.backoff.ms": 20,
     # Also what the coordinator waits, in a rebalance, for members that are no more and that it has lost track of in a
     # crash of its own. The engine polls all the time; only a revoke keeps it from that, for `revoke_timeout`.
     "max.poll.interval.ms": 60_000,
