@@ -55,7 +55,7 @@ class ClickConsumer(BatchConsumer[ClickEvent, Click]):
             impression_id=event.impression_id,
             user_id=event.user_id or "",
             cost=campaign.bid,
-            billable=campaign.is_active and campaign.advertiser.is_active,
+            billable=campaign.is_billable,
         )
 
 

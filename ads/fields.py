@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 from datetime import UTC, datetime
+from socket import AF_INET, AF_INET6, inet_pton
 from typing import Annotated
 
 from msgspec import Meta
@@ -37,6 +37,6 @@ def check_ip(name: str, value: str) -> None:
         ValueError: it is no IPv4 or IPv6 address. The message leaves out the value, which is personal data.
     """
     try:
-        socket.inet_pton(socket.AF_INET6 if ":" in value else socket.AF_INET, value)
+        inet_pton(AF_INET6 if ":" in value else AF_INET, value)
     except (OSError, ValueError):
         raise ValueError(f"`{name}` is not an IPv4 or IPv6 address") from None

@@ -7,6 +7,7 @@ campaigns are often written by other tools, so that their times have a default i
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import ClassVar
 
 from django.db import models
@@ -64,6 +65,11 @@ class Campaign(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @cached_property
+    def is_billable(self) -> bool:
+        """Whether its clicks cost: both it and its advertiser are active. Kept, since every click asks."""
+        return self.is_active and self.advertiser.is_active
+
 
 class Impression(IngestModel):
     """A campaign was shown to somebody."""
@@ -76,7 +82,7 @@ class Impression(IngestModel):
     ip = models.GenericIPAddressField(null=True, blank=True)
     user_agent = models.CharField(max_length=limits.USER_AGENT_CHARS, blank=True, default="")
     user_id = models.CharField(max_length=limits.USER_ID_CHARS, blank=True, default="")
-    received_at = models.DateTimeField(default=timezone.now)
+    received_at = models.DateTimeField(db_default=Now(), editable=False)
 
     objects = IngestManager()
 
@@ -112,7 +118,7 @@ class Click(IngestModel):
     user_id = models.CharField(max_length=limits.USER_ID_CHARS, blank=True, default="")
     cost = models.DecimalField(max_digits=limits.PRICE_DIGITS, decimal_places=limits.MONEY_PLACES)
     billable = models.BooleanField()
-    received_at = models.DateTimeField(default=timezone.now)
+    received_at = models.DateTimeField(db_default=Now(), editable=False)
 
     objects = IngestManager()
 

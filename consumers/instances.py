@@ -39,7 +39,7 @@ class _Blank(NamedTuple):
     """An instance before it is filled."""
 
     values: dict[str, Any]
-    """The default of every column, in the order of the columns."""
+    """The default of every column, in the order of the columns. What says "the database's" serves all instances."""
     defaults: tuple[tuple[str, Callable[[], Any]], ...]
     """Those that are made for each instance."""
 
@@ -67,7 +67,7 @@ def _held_by(model: type[models.Model], name: str) -> object:
 
 
 def _is_made(field: Any) -> bool:
-    return bool(field.has_db_default()) or type(field).get_default not in (
+    return type(field).get_default not in (
         models.Field.get_default,
         models.BinaryField.get_default,
         models.ForeignKey.get_default,

@@ -44,8 +44,10 @@ def _field(field: Any) -> tuple[Any, ...]:
         constant = field.get_default()
         shared = isinstance(constant, list | dict | set)
         return field.attname, Any, msgspec.field(default_factory=field.get_default) if shared else constant
-    if field.has_default() or field.has_db_default():
+    if field.has_default():
         return field.attname, Any, msgspec.field(default_factory=_factory(field))
+    if field.has_db_default():
+        return field.attname, Any, field.get_default()  # says "the database's"; one object serves all rows
     filled_in = field is field.model._meta.auto_field or _is_stamped(field)
     if field.null or filled_in:
         return field.attname, Any, None
@@ -58,4 +60,4 @@ def _is_stamped(field: Any) -> bool:
 
 def _factory(field: Any) -> Any:
     """The default's own function where that is all there is to it: one call less for every row."""
-    return field.default if field.has_default() and not field.is_relation else field.get_default
+    return field.get_default if field.is_relation else field.default
