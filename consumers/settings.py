@@ -23,7 +23,7 @@ class EngineSettings:
     """"classic", or "consumer" for the protocol of KIP-848 (broker 4.0 or newer)."""
     topic_prefix: str = ""
     """Comes before the topics that consumers name, so that several environments can share a broker."""
-    lanes: int = 2
+    lanes: int = 3
     """Lanes write side by side, each one chunk at a time."""
     database_permits: int = 0
     """Connections that lanes may hold at once; 0 means the pool's size less `database_reserve`."""

@@ -53,7 +53,7 @@ CONSUMERS = {
     "topic_prefix": env.str("CONSUMERS_TOPIC_PREFIX", default=""),
     "flood_guard": env.str("CONSUMERS_FLOOD_GUARD", default="on").lower() not in ("off", "0", "false", "no"),
     "flood_topics": env.properties("CONSUMERS_FLOOD_TOPICS"),
-    "lanes": env.int("CONSUMERS_LANES", default=2),
+    "lanes": env.int("CONSUMERS_LANES", default=3),
     "adaptive": env.str("CONSUMERS_ADAPTIVE", default="on").lower() not in ("off", "0", "false", "no"),
 }
 

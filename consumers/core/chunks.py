@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from consumers.core.policies import BatchPolicy
-from consumers.core.records import Record, TopicPartition
+from consumers.core.records import Record, TopicPartition, total_size
 
 
 class Span(NamedTuple):
@@ -101,7 +101,7 @@ class Backlog:
     size: int = 0
 
     def put(self, run: Run) -> None:
-        self._add(_Weighed(run, sum([record.size for record in run.records])))
+        self._add(_Weighed(run, total_size(run.records)))
 
     def take(self, policy: BatchPolicy) -> Chunk | None:
         """The next chunk within the policy's limits; None when nothing waits. One record over the limit in bytes
@@ -149,7 +149,7 @@ class Backlog:
     def _take_part(self, count: int) -> Run:
         run, size = self.runs[0]
         head, rest = run.split(count)
-        weight = sum([record.size for record in head.records])
+        weight = total_size(head.records)
         self.runs[0] = _Weighed(rest, size - weight)
         self.records -= count
         self.size -= weight

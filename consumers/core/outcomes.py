@@ -66,15 +66,16 @@ class Outcomes:
     def wrote(self, record: Record, rows: int) -> None:
         """Note a record as written, with this many new rows; as a duplicate if there were none."""
         (self.written if rows else self.duplicates).append(record)
+        self.note_rows(record, rows)
+
+    def wrote_all(self, records: Iterable[Record]) -> None:
+        """Note records as written, each with one new row; see `note_rows`."""
+        self.written += records
+
+    def note_rows(self, record: Record, rows: int) -> None:
+        """How many new rows a written record became, if not one."""
         if rows > 1:
             self.more_rows[record.position] = rows - 1
-
-    def wrote_all(self, units: Iterable[tuple[Record, int]]) -> None:
-        """Note records as written, each with its number of new rows, at least one."""
-        for record, rows in units:
-            self.written.append(record)
-            if rows > 1:
-                self.more_rows[record.position] = rows - 1
 
     def rows_of(self, record: Record) -> int:
         """How many new rows a written record became."""
@@ -82,7 +83,7 @@ class Outcomes:
 
     def rows(self) -> Counter[TopicPartition]:
         """New rows by partition."""
-        rows = Counter(record.source for record in self.written)
+        rows = Counter([record.source for record in self.written])
         for (source, _), more in self.more_rows.items():
             rows[source] += more
         return rows

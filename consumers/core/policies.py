@@ -12,13 +12,13 @@ from consumers.core.errors import FatalError, Misconfigured, TransientError
 class BatchPolicy:
     """How records are pulled and cut. Sizes in records and bytes, times in seconds."""
 
-    max_records: int = 4_000
+    max_records: int = 8_000
     """A batch closes at this many records."""
     max_bytes: int = 8 * 1024 * 1024
     """A batch closes at this many bytes of payload; a single larger record is a batch of its own."""
     max_wait: float = 0.1
     """A batch closes this long after its first record, so that a quiet topic is not kept waiting."""
-    chunk_records: int = 1_000
+    chunk_records: int = 2_000
     """A chunk, the unit of one transaction, holds at most this many records."""
     chunk_bytes: int = 4 * 1024 * 1024
     """A chunk holds at most this many bytes of payload; a single larger record is a chunk of its own."""

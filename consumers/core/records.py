@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -49,3 +50,8 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
     def __str__(self) -> str:
         return f"{self.source}@{self.offset}"
+
+
+def total_size(records: Iterable[Record]) -> int:
+    """Bytes of payload held in memory by these records; every record is weighed more than once."""
+    return sum([len(record.value or b"") + len(record.key or b"") for record in records])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from consumers.core.records import Record, TopicPartition
+from consumers.core.records import Record, TopicPartition, total_size
 from consumers.core.source import Fetched
 
 
@@ -22,6 +22,7 @@ class Grouping:
         """Take in the records that one call of the client returned; gives back the messages that are none. The loop
         that every record goes through."""
         others: list[Any] = []
+        taken: list[Record] = []
         lists: dict[tuple[str, int], tuple[TopicPartition, list[Record]] | None] = {}
         for message in messages:
             if message.error() is not None:
@@ -36,8 +37,9 @@ class Grouping:
             source, records = entry
             record = _record(source, message)
             records.append(record)
-            self.count += 1
-            self.size += record.size
+            taken.append(record)
+        self.count += len(taken)
+        self.size += total_size(taken)
         return others
 
     def _list(self, source: TopicPartition) -> tuple[TopicPartition, list[Record]] | None:

@@ -48,7 +48,9 @@ class Round:
         if newness is None:
             self._writer.on_written(rows)
             self._written += rows
-            self._outcomes.wrote_all((unit.record, len(unit.rows)) for unit in units)
+            self._outcomes.wrote_all([unit.record for unit in units])
+            for unit in units if len(rows) > len(units) else ():
+                self._outcomes.note_rows(unit.record, len(unit.rows))
         else:
             self._attempted(units, rows, newness)
 

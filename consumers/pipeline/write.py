@@ -21,7 +21,7 @@ from consumers.pipeline.units import Unit
 from consumers.rows import row_type
 
 Keyed = tuple[Token, int, Unit]
-"""A unit, after the key of its first row and its offset: in the order in which units are written."""
+"""A unit, after the key of its first row and its offset."""
 
 
 class Writer:
@@ -37,17 +37,19 @@ class Writer:
         self._has_effect = type(consumer).on_written is not BatchConsumer.on_written
 
     def write(self, units: Sequence[Unit], outcomes: Outcomes) -> None:
-        """Write all units inside the caller's transaction and note what became of each.
+        """Write all units inside the caller's transaction and note what became of each. They are written in the order
+        of their keys, so that two writers never wait for each other in a circle.
 
         Raises:
             Exception: an outage of the database, or what no record is to blame for; the transaction is then lost.
         """
-        waiting = self._sorted(units, outcomes)
-        while waiting:
+        tokens, units = self._keyed(units, outcomes)
+        if len(set(tokens)) == len(units) == sum([len(unit.rows) for unit in units]):
             round_ = Round(self, outcomes)
-            firsts, repeats = self._split_repeats(waiting)
-            isolate([unit for _, _, unit in firsts], round_.attempt, round_.alone, using=self.using)
-            waiting = [each for each in repeats if not round_.settles(each[2])]
+            ordered = [units[place] for place in sorted(range(len(units)), key=tokens.__getitem__)]
+            isolate(ordered, round_.attempt, round_.alone, using=self.using)
+        else:
+            self._write_in_rounds(tokens, units, outcomes)
 
     def insert(self, rows: Sequence[Any]) -> list[bool] | None:
         """The bulk write. Returns of each row whether it was new; None if all were."""
@@ -67,10 +69,27 @@ class Writer:
         if rows and self._has_effect:
             self._consumer.on_written(rows)
 
-    def _split_repeats(self, keyed: Sequence[Keyed]) -> tuple[Sequence[Keyed], list[Keyed]]:
+    def _keyed(self, units: Sequence[Unit], outcomes: Outcomes) -> tuple[list[Token], Sequence[Unit]]:
+        """The key of each unit's first row, and the units. Those with a row that has no key, or one that its column
+        refuses, fail."""
+        try:
+            self.keys.tokens([row for unit in units for row in unit.rows[1:]])
+            return self.keys.tokens([unit.rows[0] for unit in units]), units
+        except _BAD_KEY:
+            return self._with_good_keys(units, outcomes)
+
+    def _write_in_rounds(self, tokens: Sequence[Token], units: Sequence[Unit], outcomes: Outcomes) -> None:
+        """Units of which some have several rows, or keys of others: those that repeat a key wait for the next round."""
+        offsets = [unit.record.offset for unit in units]
+        waiting = sorted(zip(tokens, offsets, units, strict=True), key=itemgetter(0, 1))
+        while waiting:
+            round_ = Round(self, outcomes)
+            firsts, repeats = self._split_repeats(waiting)
+            isolate([unit for _, _, unit in firsts], round_.attempt, round_.alone, using=self.using)
+            waiting = [each for each in repeats if not round_.settles(each[2])]
+
+    def _split_repeats(self, keyed: Sequence[Keyed]) -> tuple[list[Keyed], list[Keyed]]:
         """Units whose keys come for the first time, and those that repeat one."""
-        if len({token for token, _, _ in keyed}) == len(keyed) == sum(len(unit.rows) for _, _, unit in keyed):
-            return keyed, []
         seen: set[Token] = set()
         firsts: list[Keyed] = []
         repeats: list[Keyed] = []
@@ -80,27 +99,18 @@ class Writer:
             seen |= keys
         return firsts, repeats
 
-    def _sorted(self, units: Sequence[Unit], outcomes: Outcomes) -> list[Keyed]:
-        """Units in the order of their keys, so that two writers never wait for each other in a circle. Those with a
-        row that has no key, or one that its column refuses, fail."""
-        try:
-            tokens = self.keys.tokens([unit.rows[0] for unit in units])
-            self.keys.tokens([row for unit in units for row in unit.rows[1:]])
-            keyed = [(token, unit.record.offset, unit) for token, unit in zip(tokens, units, strict=True)]
-        except _BAD_KEY:
-            keyed = self._with_good_keys(units, outcomes)
-        return sorted(keyed, key=itemgetter(0, 1))
-
-    def _with_good_keys(self, units: Sequence[Unit], outcomes: Outcomes) -> list[Keyed]:
-        keyed: list[Keyed] = []
+    def _with_good_keys(self, units: Sequence[Unit], outcomes: Outcomes) -> tuple[list[Token], list[Unit]]:
+        firsts: list[Token] = []
+        good: list[Unit] = []
         for unit in units:
             try:
                 tokens = [self.keys.token(row) for row in unit.rows]
             except _BAD_KEY as error:
                 outcomes.failures.append(failure(unit.record, error))
             else:
-                keyed.append((tokens[0], unit.record.offset, unit))
-        return keyed
+                firsts.append(tokens[0])
+                good.append(unit)
+        return firsts, good
 
 
 _BAD_KEY = (ValueError, TypeError, ValidationError)

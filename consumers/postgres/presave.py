@@ -30,10 +30,11 @@ def prepare(model: type[models.Model], rows: Sequence[Any]) -> None:
         ValueError: a related object has not been saved.
     """
     for field in model._meta.pk_fields:
-        for row, value in zip(rows, map(attrgetter(field.attname), rows), strict=True):
-            if value is None:
+        if None in map(attrgetter(field.attname), rows):
+            for row in [row for row in rows if getattr(row, field.attname) is None]:
                 setattr(row, field.attname, field.get_pk_value_on_save(row))
-    for row in [row for row in rows if isinstance(row, models.Model) and row._state.__dict__.get("fields_cache")]:
+    instances = rows if any(issubclass(kind, models.Model) for kind in set(map(type, rows))) else ()
+    for row in [row for row in instances if isinstance(row, models.Model) and "fields_cache" in row._state.__dict__]:
         row._prepare_related_fields_for_save(operation_name="bulk_create")  # type: ignore[attr-defined]
     for field in _stamped(model):
         for row in rows:

@@ -99,7 +99,8 @@ def written_rows() -> Outcomes:
     outcomes.wrote(record(0), 3)
     outcomes.wrote(record(1), 1)
     outcomes.wrote(record(2), 0)
-    outcomes.wrote_all([(record(0, B), 1), (record(1, B), 2)])
+    outcomes.wrote_all([record(0, B), record(1, B)])
+    outcomes.note_rows(record(1, B), 2)
     return outcomes
 
 
