@@ -37,6 +37,7 @@ from tests.makers import order
 from tests.orders import TOPIC, OrderConsumer
 
 PARTITIONS = LANES = 2
+ENOUGH = 400
 _BLOCKED = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
@@ -83,7 +84,9 @@ class Play:
         return {**self.runner.statistics.summary(), "moves": self.said.lines, "while_locked": self.while_locked}
 
     def _feed(self) -> None:
-        for number in range(PARTITIONS * 20):
+        """Never more than what is written soon, also on a machine that is busy otherwise."""
+        waiting = sum(map(len, self.log.partitions.values())) - self.runner.statistics.tally.written
+        for number in range(PARTITIONS * 20) if waiting < ENOUGH else ():
             self.log.append(TOPIC, order(), partition=number % PARTITIONS)
 
     def _lock(self) -> None:
