@@ -28,7 +28,7 @@ def play(adaptive: str) -> dict[str, Any]:
     environment = {**os.environ, "DATABASE_URL": f"postgres://{address}/{server['NAME']}"}
     command = [sys.executable, "-m", "tests.integration.adapting", adaptive]
     done = subprocess.run(
-        command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=180, check=False
     )
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
