@@ -7,7 +7,8 @@ STAMP := $(VENV)/.installed
 RUN := $(BIN)/python manage.py
 
 # What `check --deploy` is asked about: the settings of an installation behind TLS.
-PRODUCTION := DEBUG=off HTTPS=on ALLOWED_HOSTS=example.org CSRF_TRUSTED_ORIGINS=https://example.org
+PRODUCTION := DEBUG=off HTTPS=on ALLOWED_HOSTS=example.org CSRF_TRUSTED_ORIGINS=https://example.org \
+	SECRET_KEY="$$($(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(64))')"
 
 # What `make chaos` is told.
 SEED ?= 1
@@ -49,7 +50,7 @@ up: setup  ## start the local PostgreSQL and Kafka; their data stay in .devstack
 down: setup  ## stop them
 	@$(RUN) devstack down
 
-$(STAMP): requirements.txt requirements-dev.txt constraints.txt
+$(STAMP): requirements.txt requirements-dev.txt requirements-otel.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "This needs Python 3.11 or newer, and '$(PYTHON)' is not: $$($(PYTHON) --version 2>&1)." >&2; \
 		echo "Name a newer one: make $(or $(firstword $(MAKECMDGOALS)),setup) PYTHON=python3.12" >&2; exit 1; }

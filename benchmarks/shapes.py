@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from benchmarks import payloads
+from benchmarks import partitioned, payloads
+from benchmarks.commands import Commands
+from benchmarks.database import Database
 from benchmarks.payloads import POISON
 from demo.generate import Shares
 
@@ -18,6 +20,9 @@ IO_WORKERS = 200
 IO_LANES = 2
 IO_IDEAL = IO_WORKERS / IO_SECONDS
 """Records per second if nothing but the waiting took time."""
+
+Hook = str | Callable[[Commands, Database], None]
+"""What is done to the database around a trial: SQL, or a function."""
 
 _REFUSE_POISON = f"ALTER TABLE ads_click ADD CONSTRAINT bench_poison CHECK (url NOT LIKE '%{POISON}%')"
 _ACCEPT_POISON = "ALTER TABLE ads_click DROP CONSTRAINT IF EXISTS bench_poison"
@@ -43,9 +48,8 @@ class Shape:
     environment: Mapping[str, str] = field(default_factory=dict)
     partition: int | None = None
     """All records go to this one; None: by key, as in production."""
-    before: str = ""
-    after: str = ""
-    """SQL around each trial."""
+    before: Hook = ""
+    after: Hook = ""
     filled: int = 0
     """So many rows are in the table already."""
     rounds: int = 0
@@ -90,6 +94,14 @@ SHAPES = {
             make=payloads.poisoned,
             before=_REFUSE_POISON,
             after=_ACCEPT_POISON,
+        ),
+        Shape(
+            name="partitioned",
+            title="clean clicks into the table partitioned by months",
+            make=_clicks(),
+            share=1.0,
+            before=partitioned.convert,
+            after=partitioned.undo,
         ),
         Shape(
             name="payments",

@@ -15,7 +15,7 @@ from benchmarks.commands import CommandFailed, Commands, Process
 from benchmarks.database import Database
 from benchmarks.entrants import Contender, Task
 from benchmarks.sampler import Sample, Sampler, peak_rss, usage
-from benchmarks.shapes import Shape
+from benchmarks.shapes import Hook, Shape
 from benchmarks.topics import shares_of_members
 from benchmarks.window import TooShort, Window, window
 from consumers.kafka.quiet import QuietLogger
@@ -70,16 +70,21 @@ def run(bench: Bench, shape: Shape, contender: Contender, number: int, records: 
     trial = Trial(shape.name, contender.name, number, contender.size(records))
     group = f"{shape.name}-{contender.name}-{next(_numbers)}"
     task = Task(shape, group, trial.records, bench.chunk)
-    if shape.before:
-        bench.database.execute(shape.before)
     try:
+        _do(bench, shape.before)
         _measure(bench, task, contender, trial)
     except (CommandFailed, TooShort) as error:
         trial.error = str(error)
     finally:
-        if shape.after:
-            bench.database.execute(shape.after)
+        _do(bench, shape.after)
     return trial
+
+
+def _do(bench: Bench, hook: Hook) -> None:
+    if callable(hook):
+        hook(bench.commands, bench.database)
+    elif hook:
+        bench.database.execute(hook)
 
 
 def _measure(bench: Bench, task: Task, contender: Contender, trial: Trial) -> None:

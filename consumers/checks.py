@@ -35,6 +35,16 @@ def check_concurrency(app_configs: object, **kwargs: object) -> list[CheckMessag
         return [Error(str(error), id="consumers.E001")]
 
 
+@register()
+def check_alerts(app_configs: object, **kwargs: object) -> list[CheckMessage]:
+    """What is configured for alerts makes sense; it would be found out only by the first one otherwise."""
+    try:
+        engine_settings().alert_policy()
+    except Misconfigured as error:
+        return [Error(str(error), id="consumers.E005")]
+    return []
+
+
 def _concurrency(settings: EngineSettings) -> Iterator[CheckMessage]:
     if settings.lanes < 1:
         yield Error("settings.CONSUMERS['lanes'] must be at least 1", id="consumers.E002")

@@ -10,7 +10,8 @@ from django.db.models import F
 
 from consumers.core.records import TopicPartition
 from consumers.ledger import Ledger
-from consumers.models import PartitionLedger, PositionMove
+from consumers.models import Control, PartitionLedger, PositionMove
+from consumers.orders import order_seek
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,9 @@ def plan(ledger: Ledger, targets: Iterable[tuple[TopicPartition, int]]) -> list[
     return moves
 
 
-def apply(ledger: Ledger, moves: Sequence[Move], by: str) -> None:
-    """Move the ledger, fencing any member that still reads these partitions, and record who did it.
+def apply(ledger: Ledger, moves: Sequence[Move], by: str, reason: str = "") -> list[Control]:
+    """Move the ledger, fencing any member that still reads these partitions, and record who did it. Members that read
+    orders hear of it at once, by those that are returned, one for each topic; others when they next write.
 
     What was counted stays counted: records read again are not counted twice.
     """
@@ -77,6 +79,14 @@ def apply(ledger: Ledger, moves: Sequence[Move], by: str) -> None:
             )
             for move in moves
         )
+        topics = sorted({move.source.topic for move in moves})
+        return [
+            order_seek(ledger.using, ledger.group, topic, _told(moves, topic), by=by, reason=reason) for topic in topics
+        ]
+
+
+def _told(moves: Sequence[Move], topic: str) -> dict[int, tuple[int | None, int]]:
+    return {move.source.partition: (move.before, move.after) for move in moves if move.source.topic == topic}
 
 
 def _move_line(ledger: Ledger, move: Move) -> None:

@@ -7,12 +7,13 @@ same one), run through the consumer that failed them, and their rows and new sta
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 
-from django.db import models, transaction
+from django.db import connections, models, transaction
 from django.db.models.functions import Length
 
 from consumers import registry
@@ -75,6 +76,10 @@ class Result:
     attempted: int = 0
     resolved: int = 0
     failed: int = 0
+    duplicates: int = 0
+    """Of the resolved ones, those whose rows were in the table already."""
+    skipped: int = 0
+    """Of the resolved ones, those that the consumer made no row of."""
     by_reason: dict[str, int] = field(default_factory=dict)
     """Records that failed again, by reason."""
 
@@ -82,8 +87,17 @@ class Result:
         self.attempted += other.attempted
         self.resolved += other.resolved
         self.failed += other.failed
+        self.duplicates += other.duplicates
+        self.skipped += other.skipped
         for reason, count in other.by_reason.items():
             self.by_reason[reason] = self.by_reason.get(reason, 0) + count
+
+    def count(self, outcomes: Outcomes) -> None:
+        """Take in what became of a chunk."""
+        tally = outcomes.tally()
+        good = tally.received - tally.failed
+        by_reason = Counter(each.reason for each in outcomes.failures)
+        self.add(Result(tally.received, good, tally.failed, tally.duplicates, tally.skipped, dict(by_reason)))
 
 
 class _RolledBack(Exception):
@@ -130,29 +144,84 @@ def _consumers(selection: Selection, using: str) -> list[str]:
     return names
 
 
-class _Worker:
-    """Works off the part of a selection that one consumer failed."""
+class Processing:
+    """A consumer's pipeline over records that it failed, inside a transaction of the caller's."""
 
-    def __init__(self, name: str, selection: Selection, by: str, dry_run: bool, settings: EngineSettings) -> None:
-        self._consumer = registry.get(name)()
-        self._selection = selection
+    def __init__(self, name: str, by: str, settings: EngineSettings, run: int | None = None) -> None:
+        """`name` is the consumer's; `by` resolves what goes well, `run` is the retry run's key, if it is one.
+
+        Raises:
+            Misconfigured: the consumer is not registered.
+        """
+        self.consumer = registry.get(name)()
         self._by = by
-        self._dry_run = dry_run
+        self._run = run
         self._using = settings.database
         self._flow = Flow(
-            self._consumer,
+            self.consumer,
             using=settings.database,
             guard=FloodGuard(FloodPolicies(FloodPolicy(enabled=False))),
             idle=settings.transaction_idle_timeout,
         )
 
+    def attempt(self, rows: Sequence[FailedRecord], result: Result) -> None:
+        """Process records that the caller has locked, and count what became of them."""
+        size = self.consumer.batch.chunk_records
+        for _, group in groupby(sorted(rows, key=_group), key=_group):
+            alike = list(group)
+            for at in range(0, len(alike), size):
+                self._attempt_chunk(alike[at : at + size], result)
+
+    def _attempt_chunk(self, rows: list[FailedRecord], result: Result) -> None:
+        """Rows of one consumer group, whose positions tell them apart."""
+        with connections[self._using].cursor() as cursor:
+            cursor.execute(_PATIENCE)
+        progress = FailedRecordProgress(rows, self._by, self.consumer.retry, self._using, self._run)
+        chunk = Chunk({}, tuple(progress.records()))
+        outcomes = Outcomes()
+        self._flow.settle(self._flow.prepare(chunk), progress, outcomes)
+        result.count(outcomes)
+
+
+def _group(row: FailedRecord) -> str:
+    return row.group
+
+
+_PATIENCE = "SET LOCAL idle_in_transaction_session_timeout = '10min'"
+"""The records are locked while the consumer works on them and the transaction idles. The one of a frozen process has an
+end; the engine's own setting, for which nothing but the database is waited for, comes back with the writing."""
+
+
+def next_ids(pending: models.QuerySet[FailedRecord], count: int, room: int) -> list[int]:
+    """The next records by id, at most `count` and with values of `room` bytes in all, but at least one."""
+    sizes = pending.order_by("id").annotate(size=Length("value")).values_list("id", "size")[:count]
+    ids: list[int] = []
+    for pk, size in sizes:
+        room -= size or 0
+        if ids and room < 0:
+            break
+        ids.append(pk)
+    return ids
+
+
+class _Worker:
+    """Works off the part of a selection that one consumer failed."""
+
+    def __init__(self, name: str, selection: Selection, by: str, dry_run: bool, settings: EngineSettings) -> None:
+        self._processing = Processing(name, by, settings)
+        self._batch = self._processing.consumer.batch
+        self._selection = selection
+        self._dry_run = dry_run
+        self._using = settings.database
+
     def work_off(self, result: Result) -> None:
         """Every record that is pending now is attempted once; those that fail meanwhile are left for the next run."""
-        pending = self._selection.queryset(self._using).filter(consumer=self._consumer.name)
+        pending = self._selection.queryset(self._using).filter(consumer=self._processing.consumer.name)
         newest = pending.order_by("-id").values_list("id", flat=True).first()
         last = 0
         while newest is not None:
-            batch = self._next_ids(pending.filter(id__gt=last, id__lte=newest), self._room(result))
+            left = pending.filter(id__gt=last, id__lte=newest)
+            batch = next_ids(left, self._room(result), self._batch.chunk_bytes)
             if not batch:
                 return
             self._attempt_in_transaction(pending.filter(id__in=batch), result)
@@ -162,41 +231,12 @@ class _Worker:
         """Lock what is still pending and not locked by another run, and attempt it."""
         try:
             with transaction.atomic(using=self._using):
-                self._attempt(list(pending.order_by("id").select_for_update(skip_locked=True)), result)
+                self._processing.attempt(list(pending.order_by("id").select_for_update(skip_locked=True)), result)
                 if self._dry_run:
                     raise _RolledBack
         except _RolledBack:
             pass
 
     def _room(self, result: Result) -> int:
-        limit = self._selection.limit
-        chunk = self._consumer.batch.chunk_records
+        limit, chunk = self._selection.limit, self._batch.chunk_records
         return chunk if limit is None else max(0, min(chunk, limit - result.attempted))
-
-    def _next_ids(self, pending: models.QuerySet[FailedRecord], count: int) -> list[int]:
-        """The next records, at most `count` and within the chunk's limit in bytes, but at least one."""
-        sizes = pending.order_by("id").annotate(size=Length("value")).values_list("id", "size")[:count]
-        ids: list[int] = []
-        room = self._consumer.batch.chunk_bytes
-        for pk, size in sizes:
-            room -= size or 0
-            if ids and room < 0:
-                break
-            ids.append(pk)
-        return ids
-
-    def _attempt(self, rows: Sequence[FailedRecord], result: Result) -> None:
-        for _, group in groupby(rows, key=lambda row: row.group):
-            self._attempt_group(list(group), result)
-
-    def _attempt_group(self, rows: list[FailedRecord], result: Result) -> None:
-        """Rows of one consumer group, whose positions tell them apart."""
-        progress = FailedRecordProgress(rows, self._by, self._consumer.retry, self._using)
-        chunk = Chunk({}, tuple(progress.records()))
-        outcomes = Outcomes()
-        self._flow.settle(self._flow.prepare(chunk), progress, outcomes)
-        result.attempted += len(rows)
-        result.failed += len(outcomes.failures)
-        result.resolved += len(rows) - len(outcomes.failures)
-        for each in outcomes.failures:
-            result.by_reason[each.reason] = result.by_reason.get(each.reason, 0) + 1

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
+from consumers.core.alerting import AlertPolicy
 from consumers.core.errors import Misconfigured
 from consumers.core.flood import FloodPolicies, FloodPolicy
 
@@ -17,8 +18,8 @@ class EngineSettings:
     """How consumers run. Times in seconds."""
 
     bootstrap_servers: str = "127.0.0.1:9092"
-    properties: Mapping[str, Any] = field(default_factory=dict)
-    """Any librdkafka properties; they win over the engine's own."""
+    properties: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """Any librdkafka properties; they win over the engine's own. Not in the repr: passwords and keys are among them."""
     group_protocol: str = "classic"
     """"classic", or "consumer" for the protocol of KIP-848 (broker 4.0 or newer)."""
     topic_prefix: str = ""
@@ -27,8 +28,9 @@ class EngineSettings:
     """Lanes write side by side, each one chunk at a time."""
     database_permits: int = 0
     """Connections that lanes may hold at once; 0 means the pool's size less `database_reserve`."""
-    database_reserve: int = 2
-    """Connections of the pool left for what is not a lane."""
+    database_reserve: int = 3
+    """Connections of the pool left for what is not a lane: the look at the database's health, the report, and what is
+    done now and then."""
     database: str = "default"
     """The alias of the database."""
     adaptive: bool = True
@@ -62,6 +64,30 @@ class EngineSettings:
     transaction_idle_timeout: float = 30.0
     """The server ends a chunk's transaction that has been idle this long: a frozen process must not hold its locks."""
 
+    reporting_interval: float = 2.0
+    """Each process reports itself to the database this often, for the console, and reads what operators have ordered.
+    0: it does neither."""
+    metrics_port: int = 0
+    """Where each consuming process serves /metrics, /livez and /readyz; 0: it does not."""
+    metrics_host: str = "127.0.0.1"
+    """The address that it serves them on; 0.0.0.0 to be reached from other hosts."""
+    not_ready_after: float = 60.0
+    """Records have waited for so long and none was settled: /readyz says so; /livez after `stuck_timeout`."""
+    tracing: bool = False
+    """Whether chunks have OpenTelemetry spans, linked to the traces of their records: `consumers.telemetry.traces`."""
+    version: str = ""
+    """What is deployed, a release's number or commit; shown with each worker."""
+
+    alerts: AlertPolicy | Mapping[str, Any] = field(default_factory=AlertPolicy, repr=False)
+    """A policy, or the fields in which it differs from the default one."""
+    keep_resolved_days: int = 30
+    """`prune_failures` deletes failed records that were resolved longer ago; 0: none."""
+    keep_discarded_days: int = 90
+    """And those that were discarded longer ago; 0: none. Pending ones are never deleted."""
+    keep_groups_days: int = 365
+    """And failure groups of which no record is left and that were last seen longer ago: it is still known for so long
+    that they came back."""
+
     def real_topics(self, topics: Sequence[str]) -> list[str]:
         """The names on the broker of topics as consumers name them."""
         return [self.topic_prefix + topic for topic in topics]
@@ -77,6 +103,19 @@ class EngineSettings:
         default = self._flood_policy("flood", self.flood)
         topics = {name: self._flood_policy(f"flood_topics[{name!r}]", each) for name, each in self.flood_topics.items()}
         return FloodPolicies(default, {self.topic_prefix + name: policy for name, policy in topics.items()})
+
+    def alert_policy(self) -> AlertPolicy:
+        """What is told to operators, and how.
+
+        Raises:
+            Misconfigured: it makes no sense.
+        """
+        if isinstance(self.alerts, AlertPolicy):
+            return self.alerts
+        known = {each.name for each in fields(AlertPolicy)}
+        if not isinstance(self.alerts, Mapping) or not known.issuperset(self.alerts):
+            raise Misconfigured(f"settings.CONSUMERS: alerts must have keys among {sorted(known)}")
+        return AlertPolicy(**self.alerts)
 
     def _flood_policy(self, where: str, given: FloodPolicy | Mapping[str, Any]) -> FloodPolicy:
         if isinstance(given, FloodPolicy):

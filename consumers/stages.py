@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from consumers.concurrency import monotonic
@@ -16,6 +16,8 @@ class Stages:
 
     def __init__(self) -> None:
         self.seconds = dict.fromkeys(NAMES, 0.0)
+        self.on_spent: Callable[[str, float], None] | None = None
+        """Told of each block, in the greenlet that spent it: the stage and its seconds."""
 
     @contextmanager
     def spend(self, name: str) -> Iterator[None]:
@@ -24,7 +26,10 @@ class Stages:
         try:
             yield
         finally:
-            self.seconds[name] += monotonic() - start
+            seconds = monotonic() - start
+            self.seconds[name] += seconds
+            if self.on_spent is not None:
+                self.on_spent(name, seconds)
 
     def rounded(self) -> dict[str, float]:
         return {name: round(seconds, 3) for name, seconds in self.seconds.items()}

@@ -151,6 +151,11 @@ class MemorySource:
     def watermarks(self, sources: Collection[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
         return {source: (self.log.first[source], self.log.next[source]) for source in sources}
 
+    def ends(
+        self, sources: Collection[TopicPartition], stale: Collection[TopicPartition] = ()
+    ) -> dict[TopicPartition, int]:
+        return {source: self.log.next[source] for source in sources}
+
     def partitions(self) -> list[TopicPartition]:
         missing = set(self.topics) - {source.topic for source in self.log.partitions}
         if missing:

@@ -1,4 +1,4 @@
-"""Looking again and again for failed records that are due by themselves, and processing them."""
+"""Looking again and again for failed records that are due by themselves, and for retry runs; and processing them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ from dataclasses import replace
 
 from django.utils import timezone
 
-from consumers.concurrency import Event, on_signals
+from consumers.concurrency import Event, monotonic, on_signals
 from consumers.core.errors import TransientError
 from consumers.database import release_connections
+from consumers.inbox.runs.work import work_one_slice
+from consumers.inbox.tending import tend
 from consumers.postgres.errors import describe, is_outage
 from consumers.release import release_due
 from consumers.reprocess import Result, Selection, reprocess
 from consumers.settings import engine_settings
 
 logger = logging.getLogger(__name__)
+
+_PAUSE = 0.5
+"""Seconds between two looks for retry runs."""
 
 
 class Watch:
@@ -42,7 +47,7 @@ class Watch:
             logger.info("watching for failed records that are due, every %g s", self._interval)
             while not self._stopped.is_set():
                 self._look(total)
-                self._stopped.wait(self._interval)
+                self._work_on_runs()
         return total
 
     def stop(self) -> None:
@@ -53,6 +58,7 @@ class Watch:
         try:
             released = release_due(self._using)
             result = reprocess(replace(self._selection, due_at=timezone.now()), by=self._by)
+            tend(self._using)
         except TransientError as error:
             logger.warning("%s; looking again in %g s", error, self._interval)
         except Exception as error:
@@ -62,6 +68,22 @@ class Watch:
         else:
             self._tell(released, result)
             total.add(result)
+        finally:
+            release_connections()
+
+    def _work_on_runs(self) -> None:
+        """Until the next look: work on retry runs, whatever the selection, as long as any is due."""
+        ends = monotonic() + self._interval
+        while not self._stopped.is_set() and (left := ends - monotonic()) > 0:
+            if not self._work_on_a_run():
+                self._stopped.wait(min(left, _PAUSE))
+
+    def _work_on_a_run(self) -> bool:
+        try:
+            return work_one_slice()
+        except TransientError as error:
+            logger.warning("%s", error)
+            return False
         finally:
             release_connections()
 

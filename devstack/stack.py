@@ -126,6 +126,15 @@ def _at_work(state_dir: Path, report: Report) -> Iterator[None]:
             yield
     except OSError as error:
         raise DevstackError(
-            f"{error.filename or state_dir}: {error.strerror or error}. The local stack keeps its data in {state_dir};"
-            " set DEVSTACK_DIR to a folder of your own to have it elsewhere."
+            f"{error.filename or state_dir}: {error.strerror or error}. {_mend(error, state_dir)}"
         ) from error
+
+
+def _mend(error: OSError, state_dir: Path) -> str:
+    """What to set for a folder that the system refuses."""
+    cache = os.environ.get("DEVSTACK_CACHE", "")
+    if cache and str(error.filename or "").startswith(str(Path(cache).expanduser().absolute())):
+        return "The jars of the local Kafka are kept there; set DEVSTACK_CACHE to a folder that can be written."
+    return (
+        f"The local stack keeps its data in {state_dir}; set DEVSTACK_DIR to a folder of your own to have it elsewhere."
+    )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from devstack.addresses import local_addresses, local_secret, state_folder
 from project.environment import Environment
+from project.production import LOCAL, PRODUCTION, refuse_unsafe, why_production
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -17,7 +18,7 @@ STATE_DIR = state_folder(BASE_DIR)
 _local = local_addresses(STATE_DIR)
 
 DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("SECRET_KEY", default="") or local_secret(STATE_DIR)
+SECRET_KEY = env.str("SECRET_KEY", default="")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
@@ -43,6 +44,13 @@ DATABASES["default"].setdefault("OPTIONS", {}).update(
     }
 )
 
+_https = env.bool("HTTPS", default=False)
+_why_production = why_production(
+    env.one_of("DEPLOYMENT", "", LOCAL, PRODUCTION), https=_https, hosts=ALLOWED_HOSTS, database=DATABASES["default"]
+)
+refuse_unsafe(_why_production, secret=SECRET_KEY, debug=DEBUG, hosts=ALLOWED_HOSTS)
+SECRET_KEY = SECRET_KEY or local_secret(STATE_DIR)
+
 KAFKA_BOOTSTRAP_SERVERS = env.str("KAFKA_BOOTSTRAP_SERVERS", default="") or _local.bootstrap_servers
 KAFKA_PROPERTIES = env.properties("KAFKA_PROPERTIES")
 
@@ -54,8 +62,30 @@ CONSUMERS = {
     "flood_guard": env.str("CONSUMERS_FLOOD_GUARD", default="on").lower() not in ("off", "0", "false", "no"),
     "flood_topics": env.properties("CONSUMERS_FLOOD_TOPICS"),
     "lanes": env.int("CONSUMERS_LANES", default=3),
+    "tracing": env.bool("CONSUMERS_TRACING", default=False),
+    "reporting_interval": env.float("CONSUMERS_REPORTING_INTERVAL", default=2.0),
+    "version": env.str("CONSUMERS_VERSION", default=""),
+    "not_ready_after": env.float("CONSUMERS_NOT_READY_AFTER", default=60.0),
+    "metrics_port": env.int("CONSUMERS_METRICS_PORT", default=0),
+    "metrics_host": env.str("CONSUMERS_METRICS_HOST", default="127.0.0.1"),
+    "alerts": {
+        "emails": env.list("CONSUMERS_ALERT_EMAILS", default=[]),
+        "webhook": env.str("CONSUMERS_ALERT_WEBHOOK", default=""),
+        "webhook_secret": env.str("CONSUMERS_ALERT_WEBHOOK_SECRET", default=""),
+        "site": env.str("SITE_URL", default=""),
+        "lag": env.int("CONSUMERS_ALERT_LAG", default=0),
+        "stall": env.float("CONSUMERS_ALERT_STALL", default=600.0),
+        "cool_down": env.float("CONSUMERS_ALERT_COOL_DOWN", default=3600.0),
+    },
+    "keep_resolved_days": env.int("CONSUMERS_KEEP_RESOLVED_DAYS", default=30),
+    "keep_discarded_days": env.int("CONSUMERS_KEEP_DISCARDED_DAYS", default=90),
     "adaptive": env.str("CONSUMERS_ADAPTIVE", default="on").lower() not in ("off", "0", "false", "no"),
 }
+
+# Alerts are mailed by this server, from this address; nobody waits for it longer than this many seconds.
+vars().update(env.mail_server("EMAIL_URL", default="smtp://localhost:25"))
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="") or "consumers@localhost"
+EMAIL_TIMEOUT = 10
 
 # ---- what is the same everywhere ------------------------------------------------------------------------------------
 
@@ -75,6 +105,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "project.headers.security_headers",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -82,6 +113,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "consumers.admin.unseen.unseen_written_out",
 ]
 
 ROOT_URLCONF = "project.urls"
@@ -119,23 +151,37 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "project" / "static"]
 WHITENOISE_USE_FINDERS = True
 # Without `collectstatic` there is no folder of collected files, and none is needed: the finders serve them.
 warnings.filterwarnings("ignore", message="No directory at", category=UserWarning)
 
 # Behind TLS (HTTPS=on) cookies and redirects are strict; on loopback without TLS the admin would be out of reach.
-_https = env.bool("HTTPS", default=False)
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
 SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=31_536_000 if _https else 0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
+# The header by which the proxy that ends TLS says how it was asked; without one the web server's own word counts.
+if _header := env.str("HTTPS_HEADER", default=""):
+    SECURE_PROXY_SSL_HEADER = (f"HTTP_{_header.upper().replace('-', '_')}", "https")
 X_FRAME_OPTIONS = "DENY"
 
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)-7s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "formatters": {
+        "line": {
+            "()": "consumers.telemetry.logs.LineFormatter",
+            "format": "%(asctime)s %(levelname)-7s %(name)s %(message)s",
+        },
+        "json": {"()": "consumers.telemetry.logs.JsonFormatter"},
+    },
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": env.one_of("LOG_FORMAT", "line", "json"),
+        }
+    },
+    "root": {"handlers": ["stderr"], "level": env.one_of("LOG_LEVEL", "INFO", "DEBUG", "WARNING", "ERROR", "CRITICAL")},
     # The pool tells of every attempt to connect; who waits for a connection says once why.
     "loggers": {"psycopg.pool": {"level": "ERROR"}},
 }

@@ -1,5 +1,6 @@
 """The engine's admin pages: failed records, with what can be done about them, and the partition ledger."""
 
-from consumers.admin import failures, ledger
+from consumers.admin import alerts, console, failures, groups, ledger
+from consumers.admin.runs import admin as runs
 
-__all__ = ["failures", "ledger"]
+__all__ = ["alerts", "console", "failures", "groups", "ledger", "runs"]

@@ -6,9 +6,10 @@ from typing import Any
 
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
 from django.db.models import QuerySet
 
-from consumers.models import FailedRecord
+from consumers.models import FailedRecord, FailureNote, RetryRun
 
 
 def log_each(user: Any, records: QuerySet[FailedRecord], text: str) -> None:
@@ -29,3 +30,22 @@ def log_together(user: Any, what: str, text: str) -> None:
     LogEntry.objects.create(
         user_id=user.pk, content_type=kind, object_repr=what[:200], action_flag=CHANGE, change_message=text
     )
+
+
+def log_run(user: Any, run: RetryRun, text: str) -> None:
+    """What somebody did to a run, shown as its history."""
+    LogEntry.objects.create(
+        user_id=user.pk,
+        content_type=ContentType.objects.get_for_model(RetryRun),
+        object_id=str(run.pk),
+        object_repr=str(run),
+        action_flag=CHANGE,
+        change_message=text,
+    )
+
+
+def note_reveal(user: Any, record: FailedRecord) -> None:
+    """Somebody is about to be shown what the consumer redacts."""
+    with transaction.atomic():
+        FailureNote.objects.create(record=record, by=user.get_username(), kind=FailureNote.Kind.REVEAL)
+        log_each(user, FailedRecord.objects.filter(pk=record.pk), "Revealed what the consumer redacts")

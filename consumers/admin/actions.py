@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from django import forms
 from django.contrib import admin, messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils import timezone
 
 from consumers.admin.actionlog import log_each, log_outcomes, log_together
 from consumers.admin.choice import FROZEN, Choice, choose
 from consumers.admin.confirmation import address_after, ask, confirmed, count_of
 from consumers.core.errors import ConsumerError
+from consumers.inbox.ending import end_pending
 from consumers.models import FailedRecord
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from consumers.admin.confirmation import RecordAdmin
     from consumers.reprocess import Result
+
+logger = logging.getLogger(__name__)
 
 GONE = "None of these records is pending any more."
 
@@ -60,9 +63,12 @@ def _run(model_admin: RecordAdmin, request: HttpRequest, ids: tuple[int, ...]) -
         return reprocess_records(Selection(ids=ids), by=request.user.get_username())
     except ConsumerError as error:
         text = f"Reprocessing stopped: {error}"
-        log_each(request.user, FailedRecord.objects.filter(pk__in=ids), text)
-        model_admin.message_user(request, text, messages.ERROR)
-        return None
+    except Exception as error:
+        logger.exception("reprocessing was stopped by an error of the consumer's own code")
+        text = f"Reprocessing stopped by the consumer's own code: {type(error).__name__}; its traceback is in the log"
+    log_each(request.user, FailedRecord.objects.filter(pk__in=ids), text)
+    model_admin.message_user(request, text, messages.ERROR)
+    return None
 
 
 def _result_text(result: Result, chosen: int) -> str:
@@ -98,12 +104,8 @@ def _discard(request: HttpRequest, choice: Choice, note: str) -> int:
         ids = list(locked[: FROZEN + 1])
         few = len(ids) <= FROZEN
         rows = FailedRecord.objects.filter(pk__in=ids) if few else choice.records.order_by()
-        number = rows.filter(status=FailedRecord.Status.PENDING).update(
-            status=FailedRecord.Status.DISCARDED,
-            note=note,
-            resolved_at=timezone.now(),
-            resolved_by=request.user.get_username(),
-        )
+        by = request.user.get_username()
+        number = end_pending(rows, FailedRecord.Status.DISCARDED, by=by, note=note).total()
         if few:
             log_each(request.user, rows, f"Discarded: {note}")
         else:

@@ -8,6 +8,10 @@ from typing import Any
 import msgspec
 from django.db.models.functions import Left, Length, Substr
 
+from consumers import registry
+from consumers.admin.history import attempts_of, edits_of, notes_of
+from consumers.admin.jsontext import Path
+from consumers.admin.offending import Offence, offence_in
 from consumers.admin.payload import (
     DECODED,
     SHOWN,
@@ -21,22 +25,25 @@ from consumers.admin.payload import (
     redaction_seen,
 )
 from consumers.admin.redaction import Redaction, redaction_of
+from consumers.admin.traces import lines_of
 from consumers.admin.visible import moment, visible
+from consumers.core.errors import Misconfigured
 from consumers.headers import unpack_headers
 from consumers.models import FailedRecord
 
 
-def describe(record: FailedRecord, *, reveal: bool) -> dict[str, Any]:
-    """The template's variables, each fit to be printed. `reveal` shows the raw bytes
-    also where the consumer redacts fields."""
+def describe(record: FailedRecord, *, reveal: bool = False) -> dict[str, Any]:
+    """The template's variables, each fit to be printed. `reveal` shows also what the consumer redacts."""
     stored = _stored(record)
     value = Head(_bytes(stored["value_head"]), stored["value_size"] or 0)
     document = parse(value)
-    redaction = redaction_seen(redaction_of(record.consumer), document)
-    headers, remark = _headers(stored, redaction, reveal=reveal)
+    redaction = redaction_seen(redaction_of(record.consumer, lifted=reveal), document)
+    headers, remark = _headers(stored, redaction)
+    offence = offence_in(stored["message_head"], wire_names(record.consumer))
     return {
-        "value": present_value(value, document, redaction, reveal=reveal),
-        "key": present_key(Head(_bytes(stored["key_head"]), stored["key_size"] or 0), redaction, reveal=reveal),
+        "value": present_value(value, document, redaction, _marked(offence)),
+        "offence": _remark(offence),
+        "key": present_key(Head(_bytes(stored["key_head"]), stored["key_size"] or 0), redaction),
         "headers": headers,
         "headers_remark": remark,
         "reason": visible(record.reason),
@@ -44,10 +51,36 @@ def describe(record: FailedRecord, *, reveal: bool) -> dict[str, Any]:
         "history": _history(record),
         "exception": visible(record.exception),
         "message": present_text(stored["message_head"], redaction),
-        "traceback": present_text(stored["traceback_head"], redaction),
+        "traceback": lines_of(present_text(stored["traceback_head"], redaction)),
         "redacted": sorted(redaction.fields),
+        "hides": redaction.asked_for,
         "neighbours": _neighbours(record),
+        "attempts": attempts_of(record, redaction),
+        "edits": edits_of(record, redaction),
+        "notes": notes_of(record),
     }
+
+
+def wire_names(consumer: str) -> dict[str, str]:
+    """The names on the wire of a consumer's event fields, by those in Python; empty for one that is not registered."""
+    try:
+        event = registry.get(consumer).event
+    except (Misconfigured, AttributeError):
+        return {}
+    return dict(zip(event.__struct_fields__, event.__struct_encode_fields__, strict=True))
+
+
+def _marked(offence: Offence | None) -> Path | None:
+    """What to mark: of something that is missing, where it should be."""
+    if offence is None:
+        return None
+    return offence.path[:-1] if offence.is_missing else offence.path
+
+
+def _remark(offence: Offence | None) -> str:
+    if offence is None:
+        return ""
+    return visible(f"missing: {offence.text}" if offence.is_missing else f"the error is about {offence.text}")
 
 
 def _facts(record: FailedRecord) -> list[tuple[str, str]]:
@@ -101,12 +134,12 @@ def _bytes(column: Any) -> bytes | None:
     return None if column is None else bytes(column)
 
 
-def _headers(stored: Mapping[str, Any], redaction: Redaction, *, reveal: bool) -> tuple[list[tuple[str, Part]], str]:
+def _headers(stored: Mapping[str, Any], redaction: Redaction) -> tuple[list[tuple[str, Part]], str]:
     packed = bytes(stored["headers_head"] or b"")
     if stored["headers_size"] > len(packed):
         return [], f"{stored['headers_size']:,} bytes of headers, too many to show"
     try:
-        return present_headers(unpack_headers(packed), redaction, reveal=reveal), ""
+        return present_headers(unpack_headers(packed), redaction), ""
     except (ValueError, msgspec.MsgspecError):
         return [], f"{len(packed):,} bytes that can't be read as headers"
 

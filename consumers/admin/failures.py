@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from copy import copy
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
+from django.utils.cache import add_never_cache_headers
 from django.utils.html import format_html
 from django.utils.http import urlencode
 
 from consumers.admin import actions, filters
+from consumers.admin.actionlog import note_reveal
 from consumers.admin.detail import describe
+from consumers.admin.editing.session import PERMISSION, SENSITIVE, why_not
+from consumers.admin.editing.views import edit_view, withdraw_view
+from consumers.admin.exporting.action import export_csv, export_ndjson
 from consumers.admin.paging import EstimatedCountPaginator
+from consumers.admin.runs.action import retry
 from consumers.admin.search import HELP, search
 from consumers.admin.visible import moment, visible
+from consumers.inbox.ending import delete_record
 from consumers.models import FailedRecord
 
 if TYPE_CHECKING:
@@ -51,6 +60,7 @@ class FailedRecordAdmin(FailedRecordModelAdmin):
         filters.ReasonFilter,
         filters.TopicFilter,
         filters.ConsumerFilter,
+        filters.RunFilter,
     )
     search_fields = ("offset",)  # makes the box appear; what it does is in consumers.admin.search
     search_help_text = HELP
@@ -59,13 +69,13 @@ class FailedRecordAdmin(FailedRecordModelAdmin):
     paginator = EstimatedCountPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
-    actions = (actions.reprocess, actions.discard)
+    actions = (actions.reprocess, retry, actions.discard, export_ndjson, export_csv)
     change_form_template = "admin/consumers/failedrecord/change_form.html"
 
     fields = ("status",)  # the page has a layout of its own, in its template
 
     class Media:
-        css = {"all": ("consumers/failures.css",)}  # noqa: RUF012 - Django's own shape
+        css = {"all": ("consumers/failures.css", "consumers/mending.css")}  # noqa: RUF012 - Django's own shape
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[FailedRecord]:
         return super().get_queryset(request).defer(*LARGE)
@@ -110,6 +120,9 @@ class FailedRecordAdmin(FailedRecordModelAdmin):
     def has_reprocess_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("consumers.reprocess_failedrecord")
 
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("consumers.export_failedrecord")
+
     def has_discard_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("consumers.discard_failedrecord")
 
@@ -120,7 +133,47 @@ class FailedRecordAdmin(FailedRecordModelAdmin):
         offered.pop("delete_selected", None)
         return offered
 
+    def delete_model(self, request: HttpRequest, obj: FailedRecord) -> None:
+        delete_record(obj)
+
     # ---- one record's page ------------------------------------------------------------------------------------------
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("<int:pk>/reveal/", wrap(self._reveal), name="consumers_failedrecord_reveal"),
+            path("<int:pk>/edit/", wrap(self._edit), name="consumers_failedrecord_edit"),
+            path("<int:pk>/edit/withdraw/", wrap(self._withdraw), name="consumers_failedrecord_withdraw"),
+            *super().get_urls(),
+        ]
+
+    def _edit(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return edit_view(request, self, self._record(request, pk))
+
+    def _withdraw(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return withdraw_view(request, self._record(request, pk))
+
+    def _reveal(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The record's page with what is redacted, once that was recorded. Each look is a POST of its own."""
+        record = self._record(request, pk)
+        if not request.user.has_perm(SENSITIVE):
+            raise PermissionDenied
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        note_reveal(request.user, record)
+        look = copy(request)
+        look.method = "GET"
+        response = self.change_view(look, str(pk), extra_context={"revealed": True})
+        add_never_cache_headers(response)
+        return response
+
+    def _record(self, request: HttpRequest, pk: int) -> FailedRecord:
+        record = self.get_object(request, str(pk))
+        if record is None:
+            raise Http404(f"there is no failed record {pk}")
+        if not self.has_view_permission(request, record):
+            raise PermissionDenied
+        return record
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -128,11 +181,11 @@ class FailedRecordAdmin(FailedRecordModelAdmin):
         response = super().change_view(request, object_id, form_url, extra_context)
         # The context holds the record that Django has fetched and whose permissions it has checked.
         if isinstance(response, TemplateResponse) and response.context_data is not None:
-            response.context_data |= self._described(request, response.context_data["original"])
+            reveal = bool(extra_context and extra_context.get("revealed"))
+            response.context_data |= self._described(request, response.context_data["original"], reveal=reveal)
         return response
 
-    def _described(self, request: HttpRequest, record: FailedRecord) -> dict[str, Any]:
-        reveal = request.user.has_perm("consumers.view_sensitive_failedrecord")
+    def _described(self, request: HttpRequest, record: FailedRecord, *, reveal: bool) -> dict[str, Any]:
         alike = urlencode({"fingerprint": record.fingerprint})
         return {
             "record": describe(record, reveal=reveal),
@@ -140,6 +193,9 @@ class FailedRecordAdmin(FailedRecordModelAdmin):
             "pending": record.status == FailedRecord.Status.PENDING,
             "may_reprocess": self.has_reprocess_permission(request),
             "may_discard": self.has_discard_permission(request),
+            "may_edit": request.user.has_perm(PERMISSION),
+            "may_reveal": request.user.has_perm(SENSITIVE),
+            "why_no_edit": why_not(record, request),
         }
 
 

@@ -76,6 +76,24 @@ class FingerprintFilter(EqualsFilter):
         return ()
 
 
+class RunFilter(EqualsFilter):
+    """What failed again in a retry run; shown only while it is in use: it is chosen by a link on the run's page."""
+
+    title = "failed again in run"
+    parameter_name = "run"
+
+    def values(self) -> Iterable[str]:
+        return ()
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        run = self.value()
+        if run is None:
+            return queryset
+        if not (run.isascii() and run.isdigit() and len(run) < 19):
+            return queryset.none()
+        return queryset.filter(attempt_set__run=int(run), attempt_set__succeeded=False)
+
+
 class FailedSinceFilter(admin.SimpleListFilter):
     """How long ago a record failed last."""
 
@@ -83,6 +101,7 @@ class FailedSinceFilter(admin.SimpleListFilter):
     parameter_name = "since"
     spans: ClassVar[dict[str, tuple[str, datetime.timedelta | None]]] = {
         "1h": ("in the past hour", datetime.timedelta(hours=1)),
+        "3h": ("in the past 3 hours", datetime.timedelta(hours=3)),
         "1d": ("in the past 24 hours", datetime.timedelta(days=1)),
         "3d": ("in the past 3 days", datetime.timedelta(days=3)),
         "7d": ("in the past 7 days", datetime.timedelta(days=7)),

@@ -6,12 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from consumers.admin.jsontext import Json
+from consumers.admin.jsontext import Json, Path
 from consumers.admin.redaction import Redaction
 from consumers.admin.visible import hexdump, visible
 
 SHOWN = 64 * 1024
 """Bytes, or characters, of one part that a page shows."""
+DUMPED = 16 * 1024
+"""Bytes that a hexdump shows."""
 DECODED = 1024 * 1024
 """Bytes up to which JSON is decoded; beyond, its beginning is shown as text."""
 
@@ -24,6 +26,9 @@ class Part:
     text: str = ""
     remark: str = ""
     raw: str = ""
+    marked: str = ""
+    """What the error is about, if it was found in the text: it follows `text`, and `rest` follows it."""
+    rest: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,32 +60,30 @@ def redaction_seen(redaction: Redaction, document: Json | None) -> Redaction:
     return redaction.having_seen(document.values_of(redaction.fields))
 
 
-def present_value(head: Head, document: Json | None, redaction: Redaction, *, reveal: bool) -> Part:
-    """The record's value; fields to redact are masked. Without `reveal` there is no hexdump where something is to be
-    hidden, and what can't be masked is withheld altogether."""
+def present_value(head: Head, document: Json | None, redaction: Redaction, marked: Path | None = None) -> Part:
+    """The record's value; fields to redact are masked, what `marked` leads to is told apart. There is no hexdump where
+    something is to be hidden, and what can't be masked is withheld altogether."""
     if not head.data:
         return _nothing(head)
-    if redaction.unsure and not reveal:
+    if redaction.unsure:
         return Part("withheld", remark=_why_withheld(head, redaction))
-    raw = hexdump(head.data[:SHOWN]) if reveal or not redaction.applies else ""
-    return _as_text(head, redaction, raw) if document is None else _as_json(head, document, redaction, raw)
+    raw = "" if redaction.applies else hexdump(head.data[:DUMPED])
+    return _as_text(head, redaction, raw) if document is None else _as_json(head, document, redaction, raw, marked)
 
 
-def present_key(head: Head, redaction: Redaction, *, reveal: bool) -> Part:
+def present_key(head: Head, redaction: Redaction) -> Part:
     """The record's key, or a header's value: text or bytes, with the redacted values in it masked."""
     if not head.data:
         return _nothing(head)
-    if not reveal and (redaction.unsure or (redaction.applies and _text(head) is None)):
+    if redaction.unsure or (redaction.applies and _text(head) is None):
         return Part("withheld", remark=f"{_size(head)}, shown to those who may view sensitive failed records")
     return _as_text(head, redaction, raw="")
 
 
-def present_headers(
-    headers: Iterable[tuple[str, bytes | None]], redaction: Redaction, *, reveal: bool
-) -> list[tuple[str, Part]]:
+def present_headers(headers: Iterable[tuple[str, bytes | None]], redaction: Redaction) -> list[tuple[str, Part]]:
     """Each header's name and value."""
     heads = [(visible(name[:SHOWN]), Head(value, len(value or b""))) for name, value in headers]
-    return [(name, present_key(head, redaction, reveal=reveal)) for name, head in heads]
+    return [(name, present_key(head, redaction)) for name, head in heads]
 
 
 def present_text(text: str, redaction: Redaction) -> str:
@@ -93,9 +96,11 @@ def _nothing(head: Head) -> Part:
     return Part("null", remark="null (no value)") if head.data is None else Part("empty", remark="empty (0 bytes)")
 
 
-def _as_json(head: Head, document: Json, redaction: Redaction, raw: str) -> Part:
-    text, complete = document.pretty(redaction.fields, SHOWN)
-    return Part("JSON", visible(text), _size(head) + ("" if complete else _first("characters of the layout")), raw)
+def _as_json(head: Head, document: Json, redaction: Redaction, raw: str, marked: Path | None) -> Part:
+    text, is_complete, mark = document.pretty(redaction.masked_fields, SHOWN, marked)
+    begin, end = mark or (len(text), len(text))
+    remark = _size(head) + ("" if is_complete else _first("characters of the layout"))
+    return Part("JSON", visible(text[:begin]), remark, raw, visible(text[begin:end]), visible(text[end:]))
 
 
 def _as_text(head: Head, redaction: Redaction, raw: str) -> Part:
@@ -103,7 +108,8 @@ def _as_text(head: Head, redaction: Redaction, raw: str) -> Part:
     cut = _first("bytes") if head.size > SHOWN else ""
     text = _text(head)
     if text is None:
-        return Part("hexdump", hexdump(data[:SHOWN]), _size(head) + cut)
+        dumped = _first("bytes", DUMPED) if head.size > DUMPED else ""
+        return Part("hexdump", hexdump(data[:DUMPED]), _size(head) + dumped)
     return Part("text", visible(redaction.mask(text)), _size(head) + cut, raw)
 
 
@@ -121,8 +127,8 @@ def _size(head: Head) -> str:
     return "1 byte" if head.size == 1 else f"{head.size:,} bytes"
 
 
-def _first(unit: str) -> str:
-    return f"; the first {SHOWN:,} {unit} are shown"
+def _first(unit: str, number: int = SHOWN) -> str:
+    return f"; the first {number:,} {unit} are shown"
 
 
 def _why_withheld(head: Head, redaction: Redaction) -> str:

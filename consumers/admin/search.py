@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from django.db.models import QuerySet
 
@@ -25,20 +26,24 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 def search(records: QuerySet[FailedRecord], term: str) -> QuerySet[FailedRecord]:
     """The records that the term names, by the first of these that fits: position, offset, fingerprint, reason, topic,
     a part of the message. One meaning at a time, because no index serves an OR of them all."""
+    return records.filter(**meaning(term))
+
+
+def meaning(term: str) -> dict[str, Any]:
+    """What is searched for, as conditions of a filter."""
     term = term.strip()
     if position := _POSITION.fullmatch(term):
-        return records.filter(**{name: value for name, value in position.groupdict().items() if value is not None})
+        topic, *numbers = position.groups()
+        return {"topic": topic} | {
+            name: int(each) for name, each in zip(("partition", "offset"), numbers, strict=True) if each
+        }
     if _OFFSET.fullmatch(term):
-        return records.filter(offset=int(term))
+        return {"offset": int(term)}
     if _FINGERPRINT.fullmatch(term):
-        return records.filter(fingerprint=term)
+        return {"fingerprint": term}
     if FailedRecord.objects.filter(reason=term).exists():
-        return records.filter(reason=term)
+        return {"reason": term}
     if any(topic == term for _, topic in leading_values(FailedRecord, "group", "topic")):
-        return records.filter(topic=term)
-    return _by_message(records, term)
-
-
-def _by_message(records: QuerySet[FailedRecord], term: str) -> QuerySet[FailedRecord]:
+        return {"topic": term}
     newest = FailedRecord.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
-    return records.filter(pk__gt=newest - NEWEST, message__icontains=term)
+    return {"pk__gt": newest - NEWEST, "message__icontains": term}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import copy_context
 from types import TracebackType
 from typing import Any
 
@@ -34,6 +35,7 @@ class Scope:
         """Start a task; it may itself spawn into the scope."""
         child = gevent.Greenlet(self._run, task, args)
         child.is_in_scope = True
+        child.gr_context = copy_context()  # what the task's starter runs in is what it runs in, a trace for one
         self._children[child] = None
         child.rawlink(self._children.pop)
         child.start()

@@ -98,6 +98,14 @@ class RecordSource(Protocol):
         """(first offset there is, offset of the next record to come) of each partition."""
         ...
 
+    def ends(
+        self, sources: Collection[TopicPartition], stale: Collection[TopicPartition] = ()
+    ) -> dict[TopicPartition, int]:
+        """Offset of the next record to come of each partition, as the client has last heard by reading. Of those in
+        `stale`, which are not read and so not heard of, the broker is asked, if it answers at once. What is unknown is
+        left out; never raises for a broker out of reach."""
+        ...
+
     def partitions(self) -> list[TopicPartition]:
         """All partitions of the topics, whoever holds them."""
         ...

@@ -39,6 +39,7 @@ class Claims:
         self._asking |= sources
         try:
             starts = self._starts(partitions)
+            paused = self._paused(sources)
             claimed = self._holder.run(
                 lambda: self._storage.claim({s: o for s, o in starts.items() if self._wanted(partitions, s)}),
                 f"the claim of {len(partitions)} partitions",
@@ -53,7 +54,11 @@ class Claims:
             line = claimed[partition.source]
             partition.epoch, partition.position, partition.settled = line.epoch, line.next_offset, line.next_offset
             partition.claims += 1
-        self.start(ours)
+            partition.operator_paused = partition.source in paused
+            if partition.operator_paused:
+                partition.hold, partition.paused = Hold.ACTIVE, True
+                logger.info("%s stays paused, by order", partition.source)
+        self.start([partition for partition in ours if not partition.operator_paused])
 
     def wait(self, sources: Collection[TopicPartition], deadline: float) -> None:
         """Wait, up to the deadline (monotonic seconds), until no claim of these is on its way to the ledger: one that
@@ -68,6 +73,11 @@ class Claims:
             generation = generations.get(partition.source)
             if generation is not None and partition.hold in (Hold.CLAIMING, Hold.ACTIVE):
                 partition.generation, partition.hold, partition.paused = generation, Hold.ACTIVE, False
+
+    def _paused(self, sources: Collection[TopicPartition]) -> set[TopicPartition]:
+        """Those that are not to be read, though they are ours."""
+        what = f"the orders for {len(sources)} partitions"
+        return self._holder.run(lambda: self._storage.paused(list(sources)), what, lambda: bool(sources))
 
     def _starts(self, partitions: Collection[Partition]) -> Offsets:
         """Where each partition goes on: where its line in the ledger stands; without a line, where another tool has

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
+from datetime import UTC, datetime
+from os import getpid
+from socket import gethostname
 from typing import TextIO
 
 _EVERY = 0.25
+_LOGGER = "consumers.supervisor"
 
 
 class Console:
     """Writes to a stream, and never lets a line of the log run into the line of progress."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, as_json: bool = False) -> None:
+        """With `as_json` each line is a JSON object, as the children's are; a machine reads them."""
         self._stream = stream
+        self._as_json = as_json
         self._is_terminal = stream.isatty()
         self._progress = ""
         self._shown_at = 0.0
@@ -25,9 +32,18 @@ class Console:
         else:
             self._write(f"{text}\n")
 
+    def of_child(self, number: int, text: str) -> None:
+        """A line of the process with this number. One in JSON tells its process by its pid."""
+        self.line(text if self._as_json else f"[{number}] {text}")
+
     def log(self, level: str, text: str) -> None:
         """A line of the supervisor's own."""
-        self.line(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {level:<7} consumers.supervisor {text}")
+        if self._as_json:
+            now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            own = {"ts": now, "level": level, "logger": _LOGGER, "msg": text, "host": gethostname(), "pid": getpid()}
+            self.line(json.dumps(own))
+            return
+        self.line(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {level:<7} {_LOGGER} {text}")
 
     def progress(self, text: str) -> None:
         """Show the text instead of the one before, a few times a second, where there is a terminal."""

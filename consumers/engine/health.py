@@ -19,6 +19,7 @@ from consumers.concurrency import Permits, monotonic, sleep
 from consumers.core.limiter import Limiter, Move, Signals
 from consumers.core.policies import BatchPolicy
 from consumers.core.sizing import ChunkSize
+from consumers.engine.events import Events
 from consumers.engine.signals import SignalReader
 from consumers.settings import EngineSettings
 
@@ -37,11 +38,15 @@ class Health:
             Misconfigured: the settings' bounds leave no room.
         """
         ceiling = min(settings.max_writers or settings.permits, settings.permits)
-        self._limiter = Limiter(min(settings.min_writers, ceiling), ceiling) if settings.adaptive else None
+        self.floor, self.ceiling = min(settings.min_writers, ceiling), ceiling
+        self._limiter = Limiter(self.floor, ceiling) if settings.adaptive else None
         self.gate = Permits(self._limiter.limit if self._limiter else ceiling)
         """Whoever writes goes through it."""
         self.writing = 0
+        self.events = Events()
         self.last_move = ""
+        self.is_ordered = False
+        """Whether the limit is held by hand."""
         self.is_fixed = self._limiter is None
         self._look = look or SignalReader(settings.database).read
         self._written_since_look = 0
@@ -49,12 +54,15 @@ class Health:
     def fix(self, limit: int | None) -> None:
         """Hold the limit by hand, and chunks at their full size; None lets both follow the health again, if they may by
         the settings."""
-        self.is_fixed = limit is not None or self._limiter is None
+        self.is_ordered = limit is not None
+        self.is_fixed = self.is_ordered or self._limiter is None
         if limit is not None:
             self.gate.limit = limit
         elif self._limiter is not None:
             self._limiter.resume(self.writing)
             self.gate.limit = self._limiter.limit
+        else:
+            self.gate.limit = self.ceiling
 
     def wrote(self, cost: float) -> None:
         """A chunk was written, at a cost per row in any unit that stays the same."""
@@ -75,6 +83,7 @@ class Health:
         """Say a move, once."""
         self.last_move = f"{what} {before} to {move.value}: {move.reason}"
         logger.info("%s", self.last_move)
+        self.events.add("limit", self.last_move)
 
     def _follow(self, move: Move | None) -> None:
         if move is not None:
@@ -94,6 +103,7 @@ class Pace:
         self.health = health
         self._full = self._adapted = batch
         self._name = name
+        self._ordered: BatchPolicy | None = None
         self._size: ChunkSize | None = None
         if settings.adaptive:
             self._size = ChunkSize(settings.target_write_time, settings.min_chunk_records, batch.chunk_records)
@@ -102,7 +112,16 @@ class Pace:
     @property
     def batch(self) -> BatchPolicy:
         """The policy in force now."""
-        return self._full if self.health.is_fixed else self._adapted
+        return self._ordered or (self._full if self.health.is_fixed else self._adapted)
+
+    @property
+    def ordered(self) -> int | None:
+        """The size that chunks are held at by hand."""
+        return self._ordered.chunk_records if self._ordered else None
+
+    def order(self, chunk_records: int | None) -> None:
+        """Hold chunks at this size by hand; None lets them follow the health again."""
+        self._ordered = None if chunk_records is None else replace(self._full, chunk_records=chunk_records)
 
     @contextmanager
     def writing(self, rows: int, *, more: bool) -> Iterator[None]:
@@ -125,8 +144,12 @@ class Pace:
             self._unit = self._unit or cost  # consumers differ: each measures by what its own first chunk took
             self.health.wrote(cost / self._unit if self._unit else 0.0)
 
+    @property
+    def _is_held(self) -> bool:
+        return self.health.is_fixed or self._ordered is not None
+
     def _resize(self, rows: int, seconds: float) -> None:
-        move = self._size.wrote(rows, seconds) if self._size and not self.health.is_fixed else None
+        move = self._size.wrote(rows, seconds) if self._size and not self._is_held else None
         if move is not None:
             before, self._adapted = self._adapted.chunk_records, replace(self._adapted, chunk_records=move.value)
             self.health.tell(f"{self._name}: records in a chunk", before, move)

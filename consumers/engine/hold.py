@@ -10,6 +10,7 @@ from typing import TypeVar
 from consumers.concurrency import Permits, heed_end, monotonic, sleep
 from consumers.core.policies import Backoff
 from consumers.database import connection_scope
+from consumers.engine.events import Events
 from consumers.postgres.errors import describe, is_outage
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,10 @@ class Holder:
         """What is held at the moment, and why."""
         self.held_at = 0.0
         """When an outage last held something, in monotonic seconds."""
+        self.events = Events()
+        """Told when an outage begins and ends."""
+        self.outages = 0
+        """How often an outage began to hold something that was not held already."""
 
     def run(
         self, work: Callable[[], R], what: str, wanted: Callable[[], bool] = lambda: True, gate: Permits | None = None
@@ -57,6 +62,7 @@ class Holder:
                 else:
                     if attempt:
                         logger.warning("database is back after %d attempts: %s goes on", attempt, what)
+                        self.events.add("outage", f"the database is back after {attempt} attempts: {what} goes on")
                     return result
                 self._pause(attempt, what, wanted)
         finally:
@@ -64,6 +70,9 @@ class Holder:
 
     def _note(self, what: str, error: BaseException, attempt: int) -> None:
         reason = describe(error)
+        if not self.holding:
+            self.outages += 1
+            self.events.add("outage", f"the database does not answer, {what} is held: {reason}")
         self.holding[what] = reason
         self.held_at = monotonic()
         if attempt & (attempt - 1) == 0:  # 1, 2, 4, 8 ..: an outage is said, not sung

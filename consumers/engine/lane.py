@@ -76,6 +76,11 @@ class Lane:
         """Records that are not settled yet."""
         return self._backlog.records + sum(len(chunk.records) for chunk in self._in_flight)
 
+    @property
+    def in_flight(self) -> int:
+        """Records of chunks that are prepared or settled at the moment."""
+        return sum(len(chunk.records) for chunk in self._in_flight)
+
     def wait_for_room(self, timeout: float) -> bool:
         """Wait until the lane is not full, up to `timeout` seconds; returns whether it has room."""
         deadline = monotonic() + timeout

@@ -34,10 +34,20 @@ class Partition:
     position: int = -1
     settled: int = -1
     committed: int = -1
+    end: int = -1
+    """Where its log ends, as last heard; -1 if nothing was heard."""
     paused: bool = False
+    """The source brings nothing of it."""
+    operator_paused: bool = False
+    """Somebody has ordered that: it stays paused, whatever room there is, until the order is taken back."""
     claims: int = 0
     """Claims since a chunk was last settled."""
     fenced_at: float = 0.0
+
+    @property
+    def may_be_resumed(self) -> bool:
+        """Whether it is paused for want of room only."""
+        return self.paused and self.hold is Hold.ACTIVE and not self.operator_paused
 
 
 class Partitions:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 from collections.abc import Callable, Sequence
+from time import time
 from typing import Any
 
 from django.db import connections
@@ -45,14 +46,15 @@ class ConsumerProcess:
         """
         check_database(settings.database)
         permits = Permits(settings.permits)
-        self._health = Health(settings)
+        self.health = Health(settings)
         self.aborted = False
         self.runners: list[Runner] = []
-        self._settings = settings
+        self.settings = settings
+        self.started_at = time()
         for each in consumers:
             consumer = each()
             source = make_source(consumer, options.group or consumer.name)
-            self.runners.append(Runner(consumer, source, settings, permits, options, health=self._health))
+            self.runners.append(Runner(consumer, source, settings, permits, options, health=self.health))
 
     def run(self, *beside: Callable[[], None]) -> None:
         """Consume; the functions in `beside` run in greenlets meanwhile and end with it.
@@ -63,9 +65,9 @@ class ConsumerProcess:
         forbid_queries_in_workers()
         drain: dict[int, Callable[[], None]] = {signal.SIGTERM: self._signalled, signal.SIGINT: self._signalled}
         with calm_collector(), Scope() as self._scope, on_signals(drain):
-            if self._settings.stuck_timeout:
-                self._scope.spawn(Watchdog(round(self._settings.stuck_timeout)).beat)
-            self._scope.spawn(self._health.watch)
+            if self.settings.stuck_timeout:
+                self._scope.spawn(Watchdog(round(self.settings.stuck_timeout)).beat)
+            self._scope.spawn(self.health.watch)
             running = [self._scope.spawn(runner.run) for runner in self.runners]
             for task in beside:
                 self._scope.spawn(task)
@@ -73,9 +75,12 @@ class ConsumerProcess:
                 each.join()
             self._scope.cancel()
 
+    def drain(self) -> bool:
+        """Ask all consumers to stop; returns whether any was still running."""
+        return sum(runner.stop() for runner in self.runners) > 0
+
     def _signalled(self) -> None:
-        told = [runner.stop() for runner in self.runners]
-        if any(told):
+        if self.drain():
             logger.info("draining: chunks in flight will settle; a second signal aborts")
             return
         self.aborted = True

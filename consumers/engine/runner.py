@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,18 +17,24 @@ from consumers.core.policies import BatchPolicy
 from consumers.core.records import Record, TopicPartition
 from consumers.core.source import Fetched, Polled, RecordSource
 from consumers.engine.claims import Claims, Regain
+from consumers.engine.ends import Ends
 from consumers.engine.goal import Goal
 from consumers.engine.health import Health, Pace
 from consumers.engine.hold import Holder
 from consumers.engine.lane import Lane
+from consumers.engine.obedience import Obedience
 from consumers.engine.partitions import Hold, Partition, Partitions
 from consumers.engine.stats import Statistics
 from consumers.engine.storage import DatabaseStorage, Storage
 from consumers.settings import EngineSettings
+from consumers.stages import Stages
 
 logger = logging.getLogger(__name__)
 
 Sources = Collection[TopicPartition]
+
+
+AroundStorage = Callable[[Storage, BatchConsumer[Any, Any], Stages], Storage]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +49,8 @@ class RunOptions:
     """Stop after this many records; 0 means never."""
     chunk_size: int = 0
     concurrency: int = 0
+    around_storage: AroundStorage | None = None
+    """Puts something around the storage, such as traces of what it is asked."""
 
 
 class Runner:
@@ -73,15 +81,21 @@ class Runner:
         self._pace = Pace(consumer.name, self._policy, settings, health or Health(settings))
         self.statistics.pace = self._pace
         group = options.group or consumer.name
+        self._named = {"consumer": consumer.name, "group": group}
         self._storage = storage or DatabaseStorage(
             consumer, settings, group, options.concurrency, self.statistics.stages
         )
+        if options.around_storage is not None:
+            self._storage = options.around_storage(self._storage, consumer, self.statistics.stages)
         self._holder = Holder(permits)
+        self._holder.events = self.statistics.events
         self._claims = Claims(self._storage, source, self.partitions, self._holder)
         self._regain = Regain(self.partitions)
         self._goal = Goal(options.until_end, options.max_records, source, self.partitions, self._storage, self._holder)
         self._lanes = [self._lane() for _ in range(settings.lanes)]
         self._committed_at = monotonic()
+        self._ends = Ends(source, self.partitions)
+        self.orders = Obedience(consumer.name, self.partitions, self._storage, self.statistics.events)
 
     # ---- the life of a run ------------------------------------------------------------------------------------------
 
@@ -110,16 +124,22 @@ class Runner:
 
     def stop(self) -> bool:
         """Ask for a drain; returns whether this was the first time. May be called from a signal's greenlet."""
-        return self._lifecycle.advance(State.DRAINING)
+        is_first = self._lifecycle.advance(State.DRAINING)
+        if is_first:
+            self.statistics.events.add("drain", f"{self.consumer.name} drains: it was told to stop")
+        return is_first
 
     def _turn(self, scope: Scope) -> None:
         """One poll and all that hangs on it."""
+        self._set_aside(self.orders.obey(), float("-inf"))
         self._keep_bounded()
         polled = self._poll(self._goal.allows(self._policy.max_records))
         self._take_in(polled)
         for partition in filter(None, map(self.partitions.get, polled.refused)):
             partition.committed = -1  # once more with the next commit
         assigned = [self.partitions.add(source) for source in polled.assigned]
+        if assigned:
+            self._rebalanced("was assigned", polled.assigned)
         for claiming in filter(None, (assigned, self._regain.due())):
             scope.spawn(self._claims.claim, claiming)
         if self._regain.is_hopeless():
@@ -130,6 +150,7 @@ class Runner:
         self._look_for_standstill()
         if monotonic() - self._committed_at >= self._settings.commit_interval:
             self._commit()
+            self._ends.look()
 
     def _look_for_standstill(self) -> None:
         """A handler that waits for ever, or a lock that nobody releases: say what it is and give the partitions up."""
@@ -168,6 +189,7 @@ class Runner:
     def _poll(self, max_records: int) -> Polled:
         with self.statistics.stages.spend("poll"):
             polled = self._source.poll(max_records, self._policy.max_bytes, self._policy.max_wait)
+        self.statistics.polled_at = monotonic()
         for level, text in polled.notices:
             logger.log(level, "%s: %s", self.consumer.name, text)
         return polled
@@ -204,10 +226,11 @@ class Runner:
     def _keep_bounded(self) -> None:
         """Take no more than the lanes can hold. A lane that stays full has its partitions paused, and polling goes on,
         so that a long write or an outage never costs the group a rebalance."""
+        self._pause([p for p in self.partitions if p.operator_paused and p.hold is Hold.ACTIVE and not p.paused])
         full = [index for index, lane in enumerate(self._lanes) if lane.is_full]
         if full and not self._room_comes(self._lanes[full[0]]):
             self._pause([p for p in self.partitions if p.lane in full and p.hold is Hold.ACTIVE and not p.paused])
-        ready = [p for p in self.partitions if p.paused and p.hold is Hold.ACTIVE and not self._lanes[p.lane].is_full]
+        ready = [p for p in self.partitions if p.may_be_resumed and not self._lanes[p.lane].is_full]
         if ready:
             self._claims.start(ready)
 
@@ -246,6 +269,7 @@ class Runner:
                 partition.settled, partition.claims = span.end, 0
         if chunk.records:
             self.statistics.add(outcomes)
+            self.statistics.settled(chunk.records[-1], seconds)
             tally = outcomes.tally()
             logger.info(
                 "%s settled %s in %.0f ms: %d written, %d duplicates, %d skipped, %d failed",
@@ -256,20 +280,31 @@ class Runner:
                 tally.duplicates,
                 tally.skipped,
                 tally.failed,
+                extra={**self._named, **vars(tally), "ms": round(seconds * 1000, 1), "spans": chunk.spans},
             )
 
     def _fenced(self, chunk: Chunk, sources: Sources) -> None:
-        logger.warning("%s was fenced: another member has claimed %s", self.consumer.name, ", ".join(map(str, sources)))
+        text = f"{self.consumer.name} was fenced: another member has claimed {_names(sources)}"
+        logger.warning("%s", text)
+        self.statistics.events.add("fence", text)
         ours = [p for p in (self.partitions.under(source, chunk.epochs[source]) for source in sources) if p is not None]
-        self._pause(ours)
-        for partition in ours:
-            partition.hold, partition.fenced_at = Hold.FENCED, monotonic()
+        self.statistics.fenced += len(ours)
+        self._set_aside(ours, monotonic())
+
+    def _set_aside(self, partitions: Collection[Partition], fenced_at: float) -> None:
+        """Read nothing more of these until they are claimed again, and forget what waits of them."""
+        if not partitions:
+            return
+        self._pause(partitions)
+        for partition in partitions:
+            partition.hold, partition.fenced_at = Hold.FENCED, fenced_at
         for lane in self._lanes:
-            lane.drop([partition.source for partition in ours])
+            lane.drop([partition.source for partition in partitions])
 
     # ---- what the group reports (RebalanceListener) -----------------------------------------------------------------
 
     def revoked(self, sources: Sources) -> dict[TopicPartition, int]:
+        self._rebalanced("gives back", sources)
         held = [p for p in map(self.partitions.get, sources) if p is not None]
         for partition in held:
             partition.hold = Hold.LEAVING if partition.hold is Hold.ACTIVE else Hold.GONE
@@ -282,13 +317,44 @@ class Runner:
             if busy:
                 logger.warning("%s gives up %s unsettled: %s", self.consumer.name, busy, lane.doing())
         settled = {p.source: p.settled for p in held if p.hold is Hold.LEAVING and p.settled > p.committed}
-        self.lost(sources)
+        self._let_go(sources)
         return settled
 
     def lost(self, sources: Sources) -> None:
+        self._rebalanced("has lost", sources)
+        self._let_go(sources)
+
+    def _rebalanced(self, what: str, sources: Sources) -> None:
+        self.statistics.rebalances += 1
+        self.statistics.events.add("rebalance", f"{self.consumer.name} {what} {_names(sources)}")
+
+    def _let_go(self, sources: Sources) -> None:
         self.partitions.remove(sources)
         for lane in self._lanes:
             lane.drop(sources)
+
+    # ---- for reports ------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        return self._lifecycle.state
+
+    @property
+    def group(self) -> str:
+        return self._storage.group
+
+    @property
+    def workers(self) -> int:
+        """How many workers process a chunk's records."""
+        return self._storage.workers
+
+    @property
+    def lanes(self) -> Sequence[Lane]:
+        return self._lanes
+
+    @property
+    def holder(self) -> Holder:
+        return self._holder
 
     # ---- the broker's copy of the progress --------------------------------------------------------------------------
 
@@ -309,6 +375,10 @@ class Runner:
     def _blocking(self) -> str:
         held = "; ".join(f"{what}: {why}" for what, why in self._holder.holding.items())
         return held or "; ".join(lane.doing() for lane in self._lanes)
+
+
+def _names(sources: Iterable[TopicPartition]) -> str:
+    return ", ".join(map(str, sorted(sources)))
 
 
 def _policy(batch: BatchPolicy, options: RunOptions) -> BatchPolicy:

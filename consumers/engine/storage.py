@@ -1,8 +1,9 @@
-"""What a run asks of the database, in four verbs, and the database's answer to them."""
+"""What a run asks of the database, in a few verbs, and the database's answer to them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from consumers.consumer import BatchConsumer
@@ -13,6 +14,7 @@ from consumers.core.outcomes import Outcomes
 from consumers.core.records import TopicPartition
 from consumers.core.source import Offsets
 from consumers.ledger import Ledger
+from consumers.orders import standing_pauses
 from consumers.pipeline.flow import Flow, Prepared
 from consumers.pipeline.progress import LedgerProgress
 from consumers.settings import EngineSettings
@@ -27,6 +29,16 @@ class Storage(Protocol):
     """
 
     group: str
+    workers: int
+    """How many workers process a chunk's records."""
+
+    def use_workers(self, number: int) -> None:
+        """Prepare the chunks to come with so many workers; 0 is the consumer's own number."""
+        ...
+
+    def paused(self, sources: Sequence[TopicPartition]) -> set[TopicPartition]:
+        """Those that an operator has ordered not to be read."""
+        ...
 
     def known(self, sources: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Where the ledger stands, of those partitions that have a line."""
@@ -69,15 +81,28 @@ class DatabaseStorage:
         """`concurrency` 0 takes the consumer's own; `stages` is told where the time goes."""
         self.group = group
         self._consumer = consumer.name
+        self._settings = settings
+        self._own_workers = concurrency or consumer.max_concurrency
         self._ledger = Ledger(group, settings.database, consumer.name)
-        self._flow = Flow(
+        self._make_flow = partial(
+            Flow,
             consumer,
             using=settings.database,
             guard=FloodGuard(settings.flood_policies()),
-            concurrency=concurrency,
             idle=settings.transaction_idle_timeout,
             stages=stages,
         )
+        self.use_workers(0)
+
+    def use_workers(self, number: int) -> None:
+        self.workers = number or self._own_workers
+        self._flow = self._make_flow(concurrency=self.workers)
+
+    def paused(self, sources: Sequence[TopicPartition]) -> set[TopicPartition]:
+        if not self._settings.reporting_interval:
+            return set()  # nobody would take an order back again
+        pauses = standing_pauses(self._settings.database, self.group)
+        return {source for source in sources if pauses.covers(source)}
 
     def known(self, sources: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         return self._ledger.known(sources)

@@ -13,7 +13,8 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from selectors import DefaultSelector
 from typing import Any
@@ -21,6 +22,7 @@ from typing import Any
 from consumers.core.summaries import COUNTS, add_up, longest
 from consumers.engine.child import Child
 from consumers.engine.console import Console
+from consumers.engine.front import Front, cannot_serve
 from consumers.engine.place import Place, RestartPolicy, how_it_ended
 
 NUMBER = "{number}"
@@ -70,6 +72,10 @@ class Supervisor:
             "processes": each,
         }
 
+    def restarts(self) -> list[int]:
+        """How often each process was started again."""
+        return [place.restarts for place in self._places]
+
     # ---- one turn ---------------------------------------------------------------------------------------------------
 
     def _turn(self) -> None:
@@ -87,7 +93,7 @@ class Supervisor:
     def _start(self, place: Place) -> None:
         command = [str(place.number) if word == NUMBER else word for word in self._command]
         try:
-            place.child = Child(command, self._selector, lambda line: self._console.line(f"[{place.number}] {line}"))
+            place.child = Child(command, self._selector, partial(self._console.of_child, place.number))
         except OSError as error:
             self._failed(place, f"could not be started: {error}", 0.0)
         else:
@@ -203,22 +209,43 @@ def _brief(summary: dict[str, Any]) -> str:
     return text
 
 
-def command_line(processes: int, as_json: bool, command: Sequence[str]) -> list[str]:
-    """The command that supervises `processes` of `command`, in an interpreter that loads only what is needed here."""
+def command_line(
+    processes: int, as_json: bool, command: Sequence[str], metrics: tuple[str, int] = ("", 0), *, log_json: bool = False
+) -> list[str]:
+    """The command that supervises `processes` of `command`, in an interpreter that loads only what is needed here.
+    `metrics` is where it is to serve theirs, a port of 0 for nowhere; with `log_json` its log is of JSON objects."""
     root = str(Path(__file__).resolve().parents[2])
     program = f"import sys; sys.path.insert(0, {root!r}); from consumers.engine.supervisor import main; main()"
     options = ["--processes", str(processes), *(["--json"] if as_json else [])]
+    host, port = metrics
+    options += ["--metrics-host", host, "--metrics-port", str(port)] if port else []
+    options += ["--log-json"] if log_json else []
     return [sys.executable, "-c", program, *options, "--", *command]
+
+
+def _front(options: argparse.Namespace, supervisor: Supervisor) -> Front:
+    try:
+        return Front(options.metrics_host, options.metrics_port, supervisor.restarts)
+    except (OSError, OverflowError) as error:
+        where = f"{options.metrics_host}:{options.metrics_port}"
+        Console(sys.stderr, as_json=options.log_json).log("ERROR", cannot_serve(where, error))
+        sys.exit(_WRONG)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="supervisor", description="Run several processes of a command.")
     parser.add_argument("--processes", type=int, required=True, metavar="N")
     parser.add_argument("--json", action="store_true", help="print a summary as JSON on stdout at exit")
+    parser.add_argument("--metrics-host", default="127.0.0.1", metavar="HOST")
+    parser.add_argument("--metrics-port", type=int, default=0, metavar="N")
+    parser.add_argument("--log-json", action="store_true")
     parser.add_argument("command", nargs="+", help=f"{NUMBER} in it stands for the process's number")
     options = parser.parse_args()
-    supervisor = Supervisor(options.command, options.processes, Console(sys.stderr))
-    code = supervisor.run()
+    supervisor = Supervisor(options.command, options.processes, Console(sys.stderr, as_json=options.log_json))
+    with ExitStack() as stack:
+        if options.metrics_port:
+            stack.enter_context(_front(options, supervisor))
+        code = supervisor.run()
     if options.json:
         print(json.dumps(supervisor.summary()))  # noqa: T201  (there is no command's stdout here)
     sys.exit(code)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from confluent_kafka import KafkaError, KafkaException
@@ -23,6 +25,17 @@ _CONFIGURATION = {
     KafkaError.INCONSISTENT_GROUP_PROTOCOL,
     KafkaError.UNSUPPORTED_SASL_MECHANISM,
 }
+
+
+_HOW_LONG = re.compile(r" \(after \d+ms in state \w+\)|; \d+ attempts? .*$")
+_COUNT = re.compile(r"\d+/\d+ brokers are down")
+
+
+def complaint(said: Iterable[str]) -> str:
+    """The client's most frequent complaint, of many that tell the same: more to the point than the time-out that came
+    of it. Empty if it had none."""
+    complaints = Counter(_HOW_LONG.sub("", text) for text in said if not _COUNT.fullmatch(text))
+    return complaints.most_common(1)[0][0] if complaints else ""
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -18,7 +19,7 @@ from consumers.concurrency import Bridge, NativeThread, native_sleep
 from consumers.core.errors import FatalError, Misconfigured, TransientError
 from consumers.core.records import TopicPartition
 from consumers.core.source import Committed, Offsets, Polled, RebalanceListener
-from consumers.kafka.errors import translate, translated
+from consumers.kafka.errors import complaint, translate, translated
 from consumers.kafka.quiet import QuietLogger
 from consumers.kafka.records import Grouping
 
@@ -27,6 +28,8 @@ _OUR_COMMIT = "consumers/1"
 
 _CALL_TIMEOUT = 10.0
 _CONSUME_AT_ONCE = 500
+_ENDS_TIMEOUT = 0.25
+"""Seconds that questions for the ends of partitions that are not read may keep the thread from polling."""
 _SAY_AGAIN = 30.0
 
 _Question = tuple[str, Collection[TopicPartition]]
@@ -69,9 +72,9 @@ class KafkaSource:
         try:
             self.partitions()
         except TransientError as error:
-            raise Misconfigured(
-                f"no broker answers at {self._servers}: {error}. Check KAFKA_BOOTSTRAP_SERVERS."
-            ) from error
+            said = self._thread.call(self._native_said) or str(error)
+            mend = "Check KAFKA_BOOTSTRAP_SERVERS, and KAFKA_PROPERTIES where the broker wants TLS or a login."
+            raise Misconfigured(f"no broker answers at {self._servers}: {said}. {mend}") from error
         self._bridge = Bridge(self._answer)
         spawn(self._bridge.serve)
 
@@ -100,6 +103,11 @@ class KafkaSource:
     def watermarks(self, sources: Collection[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
         with translated("reading the topics' end offsets"):
             return self._thread.call(self._native_watermarks, sources)
+
+    def ends(
+        self, sources: Collection[TopicPartition], stale: Collection[TopicPartition] = ()
+    ) -> dict[TopicPartition, int]:
+        return self._thread.call(self._native_ends, sources, stale)
 
     def partitions(self) -> list[TopicPartition]:
         with translated("reading the topics"):
@@ -226,6 +234,27 @@ class KafkaSource:
         client: Any = self._client
         return {s: client.get_watermark_offsets(ClientPartition(*s), timeout=_CALL_TIMEOUT) for s in sources}
 
+    def _native_ends(
+        self, sources: Collection[TopicPartition], stale: Collection[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        deadline, ends = monotonic() + _ENDS_TIMEOUT, {}
+        for source in sources:
+            left = deadline - monotonic()
+            end = self._native_end(source, left if source in stale and left > 0.01 else 0.0)
+            if end >= 0:
+                ends[source] = end
+        return ends
+
+    def _native_end(self, source: TopicPartition, timeout: float) -> int:
+        """A partition's end, from the broker if there is time to ask, else as last heard; -1 if nothing was."""
+        client: Any = self._client
+        for how in ({"timeout": timeout}, {"cached": True}) if timeout else ({"cached": True},):
+            with suppress(KafkaException):
+                marks = client.get_watermark_offsets(ClientPartition(*source), **how)
+                if marks:
+                    return int(marks[1])
+        return -1
+
     # ---- callbacks, in the native thread, inside consume() ----------------------------------------------------------
 
     def _native_assigned(self, client: Consumer, partitions: list[ClientPartition]) -> None:
@@ -267,6 +296,12 @@ class KafkaSource:
     def _native_error(self, error: KafkaError) -> None:
         if not self._closing:
             self._native_warn(error)
+
+    def _native_said(self) -> str:
+        """What the client has said of the broker and nobody has heard yet; more to the point than its time-outs."""
+        self._client.poll(0)
+        said, self._notices = self._notices, []
+        return complaint(text.removeprefix("broker: ") for _, text in said)
 
     def _native_warn(self, error: KafkaError) -> None:
         """Say what ails the broker, once in a while: in an outage the client repeats it twenty times a second."""

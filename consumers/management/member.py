@@ -25,7 +25,7 @@ class Lifeline:
     Nothing here waits for the supervisor while records are consumed: if it does not read, reports are left out.
     """
 
-    def __init__(self, summary: Callable[[], dict[str, Any]], drain: Callable[[], None]) -> None:
+    def __init__(self, summary: Callable[[], dict[str, Any]], drain: Callable[[], object]) -> None:
         """`summary` is what is reported, `drain` is called once the supervisor is gone.
 
         Raises:

@@ -57,10 +57,18 @@ class FailedRecord(models.Model):
             models.Index(fields=["reason", "id"], name="consumers_failed_reason"),
             models.Index(fields=["fingerprint", "id"], name="consumers_failed_like"),
             models.Index(fields=["last_failed_at"], name="consumers_failed_last"),
+            # What is pending is looked for among millions that are not any more.
+            models.Index(fields=["reason", "id"], name="consumers_pending_reason", condition=PENDING),
+            models.Index(fields=["fingerprint", "consumer", "id"], name="consumers_pending_like", condition=PENDING),
             models.Index(
                 fields=["retry_after"],
                 name="consumers_failed_due",
                 condition=PENDING & models.Q(retry_after__isnull=False),
+            ),
+            models.Index(
+                fields=["resolved_at"],
+                name="consumers_failed_ended",
+                condition=models.Q(status__in=["resolved", "discarded"]),
             ),
             models.Index(
                 fields=["waits_for"], name="consumers_failed_waiting", condition=PENDING & ~models.Q(waits_for="")
@@ -75,6 +83,8 @@ class FailedRecord(models.Model):
             ("reprocess_failedrecord", "Can reprocess failed records"),
             ("discard_failedrecord", "Can discard failed records"),
             ("view_sensitive_failedrecord", "Can view what consumers redact in failed records"),
+            ("edit_failedrecord", "Can edit and retry failed records"),
+            ("export_failedrecord", "Can export failed records"),
         ]
 
     def __str__(self) -> str:

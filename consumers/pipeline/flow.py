@@ -15,6 +15,7 @@ from consumers.core.outcomes import Outcomes
 from consumers.core.records import TopicPartition
 from consumers.pipeline.decode import EventDecoder
 from consumers.pipeline.hold import Held, HoldingWriter
+from consumers.pipeline.mask import Masker
 from consumers.pipeline.process import Processor, prefetch
 from consumers.pipeline.units import Unit
 from consumers.pipeline.write import Writer
@@ -81,6 +82,7 @@ class Flow:
         self._processor = Processor(consumer, concurrency or consumer.max_concurrency)
         self._writer = Writer(consumer, using)
         self._holding = HoldingWriter(self._writer) if consumer.retry.hold_key else None
+        self._masker = Masker(type(consumer))
         self._begin = (
             f"SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL idle_in_transaction_session_timeout = {idle * 1000:.0f}"
         )
@@ -120,6 +122,7 @@ class Flow:
             with self._stages.spend("write"):
                 self._write(prepared, progress, outcomes)
             outcomes.balance(prepared.chunk.records)
+            outcomes.failures = self._masker.masked(outcomes.failures)
             self._guard.judge(outcomes)
             progress.finish(prepared.chunk, outcomes)
             report.replace(outcomes)

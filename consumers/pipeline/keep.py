@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
+from django.db.models import Q
 from django.utils import timezone
 
 from consumers.core.errors import TooLarge
-from consumers.core.outcomes import Failure
+from consumers.core.outcomes import Failure, Position
 from consumers.core.policies import RetryPolicy
-from consumers.core.records import Record
+from consumers.core.records import Record, TopicPartition
 from consumers.headers import pack_headers
-from consumers.models import FailedRecord
+from consumers.inbox.deltas import Deltas, Standing
+from consumers.inbox.ending import end_pending
+from consumers.models import FailedAttempt, FailedRecord
+from consumers.pipeline.history import note_received, note_succeeded
 from consumers.pipeline.hold import HELD_BACK
 
 logger = logging.getLogger(__name__)
@@ -25,15 +30,21 @@ _LONGEST = 3600.0
 def store_failures(failures: Sequence[Failure], *, consumer: str, group: str, using: str) -> None:
     """Write failures of newly received records. One that failed before at this position is updated, never doubled."""
     if failures:
-        attempts = _earlier_attempts(failures, group, using)
+        earlier = _earlier(failures, group, using)
         now = timezone.now()
-        rows = [_row(each, consumer, group, attempts, now) for each in failures]
+        rows = [_row(each, consumer, group, earlier, now) for each in failures]
         FailedRecord.objects.using(using).bulk_create(
             rows,
             update_conflicts=True,
             unique_fields=["group", "topic", "partition", "offset"],
             update_fields=[*_VERDICT, "attempts", *_AS_RECEIVED, *_PENDING_AGAIN],
         )
+        deltas = Deltas()
+        for row in rows:
+            before = earlier.get((row.source, row.offset))
+            deltas.failed(row, before and before.standing)
+        deltas.write(using)
+        note_received(rows, earlier.keys(), consumer, now, using)
 
 
 _AS_RECEIVED = ("consumer", "value", "key", "headers", "timestamp")
@@ -77,12 +88,23 @@ def resolve_redelivered(records: Iterable[Record], group: str, using: str) -> No
     for record in records:
         offsets.setdefault(record.source, []).append(record.offset)
     for (topic, partition), numbers in offsets.items():
-        FailedRecord.objects.using(using).filter(
-            group=group, topic=topic, partition=partition, offset__in=numbers, status=FailedRecord.Status.PENDING
-        ).update(status=FailedRecord.Status.RESOLVED, resolved_at=timezone.now(), resolved_by="redelivery")
+        came_again = FailedRecord.objects.using(using).filter(
+            group=group, topic=topic, partition=partition, offset__in=numbers
+        )
+        pending = came_again.filter(status=FailedRecord.Status.PENDING).order_by("pk").select_for_update()
+        if pks := list(pending.values_list("pk", flat=True)):
+            end_pending(came_again.filter(pk__in=pks), FailedRecord.Status.RESOLVED, by="redelivery")
+            note_succeeded(pks, FailedAttempt.Kind.REDELIVERED, "redelivery", timezone.now(), using)
 
 
-def _row(each: Failure, consumer: str, group: str, attempts: dict[Record, int], now: datetime) -> FailedRecord:
+class _Earlier(NamedTuple):
+    """What is stored already at a position."""
+
+    attempts: int
+    standing: Standing
+
+
+def _row(each: Failure, consumer: str, group: str, earlier: Mapping[Position, _Earlier], now: datetime) -> FailedRecord:
     record = each.record
     stamp = record.timestamp
     return FailedRecord(
@@ -95,7 +117,7 @@ def _row(each: Failure, consumer: str, group: str, attempts: dict[Record, int], 
         key=record.key,
         value=_kept(each),
         headers=pack_headers(record.headers),
-        attempts=attempts.get(record, 0) + 1,
+        attempts=earlier[record.position].attempts + 1 if record.position in earlier else 1,
         first_failed_at=now,
         last_failed_at=now,
         retry_after=_due(each, 1, now),
@@ -109,19 +131,21 @@ def _kept(each: Failure) -> bytes | None:
     return value[: TooLarge.HEAD] if value and each.reason == TooLarge.REASON else value
 
 
-def _earlier_attempts(failures: Sequence[Failure], group: str, using: str) -> dict[Record, int]:
-    positions = {(each.record.topic, each.record.partition, each.record.offset): each.record for each in failures}
-    earlier = FailedRecord.objects.using(using).filter(
-        group=group,
-        topic__in={topic for topic, _, _ in positions},
-        offset__in=[offset for _, _, offset in positions],
-    )
-    found = earlier.values_list("topic", "partition", "offset", "attempts")
+def _earlier(failures: Sequence[Failure], group: str, using: str) -> dict[Position, _Earlier]:
+    """What is stored already at these positions, locked: nobody changes its status before this transaction ends."""
+    offsets: dict[TopicPartition, list[int]] = {}
+    for each in failures:
+        offsets.setdefault(each.record.source, []).append(each.record.offset)
+    where = Q(*(Q(**source._asdict(), offset__in=numbers) for source, numbers in offsets.items()))
+    where.connector = Q.OR
+    rows = FailedRecord.objects.using(using).filter(where, group=group).order_by("id").select_for_update()
     return {
-        positions[topic, partition, offset]: count
-        for topic, partition, offset, count in found
-        if (topic, partition, offset) in positions
+        (TopicPartition(topic, partition), offset): _Earlier(attempts, Standing(*standing))
+        for topic, partition, offset, attempts, *standing in rows.values_list(*_EARLIER)
     }
+
+
+_EARLIER = ("topic", "partition", "offset", "attempts", "consumer", "fingerprint", "status")
 
 
 def _moment(milliseconds: int) -> datetime | None:

@@ -38,6 +38,8 @@ OWN = {
     "CONSUMERS_FLOOD_GUARD": "on",
     "DATABASE_POOL_SIZE": "10",
     "LOG_LEVEL": "INFO",
+    "LOG_FORMAT": "line",
+    "CONSUMERS_METRICS_PORT": "0",
 }
 
 
@@ -86,6 +88,10 @@ class Running:
     @property
     def log(self) -> str:
         return self._err.read_text()
+
+    @property
+    def said(self) -> str:
+        return self._out.read_text()
 
     def says(self, text: str, times: int = 1) -> None:
         """Wait until its log holds the text."""
@@ -137,14 +143,19 @@ class Site:
 
     def start(self, *arguments: str, **environment: str) -> Running:
         """Start a management command; `environment` goes before the site's own."""
+        started = Running(arguments, self.environment | environment, self.folder)
+        self.running.append(started)
+        return started
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What commands of this site are started with."""
         own = {
             "DATABASE_URL": self.database_url,
             "KAFKA_BOOTSTRAP_SERVERS": self.servers.bootstrap_servers,
             "CONSUMERS_TOPIC_PREFIX": self.prefix,
         }
-        started = Running(arguments, os.environ | OWN | own | environment, self.folder)
-        self.running.append(started)
-        return started
+        return os.environ | OWN | own
 
     def run(self, *arguments: str, **environment: str) -> Done:
         return self.start(*arguments, **environment).end()

@@ -8,15 +8,18 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
 
 from consumers import registry
 from consumers.api import BatchConsumer, register
 from consumers.headers import pack_headers
-from consumers.models import FailedRecord
-from tests.integration.admin_records import failed, html, page_of, viewer
+from consumers.models import FailedAttempt, FailedRecord, FailureNote
+from tests.integration.admin_records import client_with, failed, html, page_of, viewer
 
 pytestmark = pytest.mark.django_db
 
@@ -94,6 +97,10 @@ def test_unreadable_headers_do_not_break_the_page() -> None:
     assert "can&#x27;t be read as headers" in html(viewer(), page_of(failed(headers=b"\xff not json")))
 
 
+def reveal_of(record: FailedRecord, pk: int | None = None) -> str:
+    return reverse("admin:consumers_failedrecord_reveal", args=[record.pk if pk is None else pk])
+
+
 HOSTILE = "<script>alert(1)</script>'\"><img src=x onerror=alert(2)>{{ 7|add:7 }}\x1b[31m\u202egnp.exe\u200b\x9b\u2028"
 
 
@@ -159,7 +166,7 @@ def test_the_page_takes_a_bounded_number_of_queries_and_never_the_whole_payload(
     client = viewer()
     with CaptureQueriesContext(connection) as queries:
         client.get(page_of(record))
-    assert len(queries) <= 9
+    assert len(queries) <= 11
     assert not any(re.search(r'(?<!\()"consumers_failedrecord"."value"', query["sql"]) for query in queries)
 
 
@@ -170,6 +177,58 @@ def test_the_neighbours_in_the_partition_are_linked() -> None:
     page = html(viewer(), page_of(record))
     assert f'href="{page_of(before)}"' in page
     assert f'href="{page_of(after)}"' in page
+
+
+@pytest.mark.usefixtures("plain_consumer")
+@pytest.mark.parametrize(
+    ("message", "marked", "said"),
+    [
+        ("Expected `str`, got `int` - at `$.page`", "&quot;page&quot;: 5", "The error is about page."),
+        ("`address` is no address", "&quot;ip&quot;: &quot;x&quot;", "The error is about ip."),
+        ("bad_page: page=5", "&quot;page&quot;: 5", "The error is about page."),
+        ("Expected `str` - at `$.tags[1].x`", "&quot;x&quot;: 1", "The error is about tags[1].x."),
+    ],
+)
+def test_what_the_error_is_about_is_marked_in_the_value(message: str, marked: str, said: str) -> None:
+    value = b'{"ip": "x", "page": 5, "tags": [{"x": 0}, {"x": 1}]}'
+    page = html(viewer(), page_of(failed(value=value, message=message)))
+    assert f'<mark class="mending-mark">{marked}</mark>' in page
+    assert said in page
+
+
+@pytest.mark.usefixtures("plain_consumer")
+def test_a_field_that_is_missing_is_named() -> None:
+    page = html(viewer(), page_of(failed(value=b'{"ip": "x"}', message="Object missing required field `page`")))
+    assert "Missing: page." in page
+    assert "<mark" not in page
+
+
+@pytest.mark.usefixtures("plain_consumer")
+def test_lines_of_the_sites_own_code_are_told_apart_in_a_traceback() -> None:
+    own = '  File "/srv/shop/consumers.py", line 7, in process\n    price = 1 / 0'
+    foreign = '  File "/usr/lib/python3/site-packages/lib.py", line 9, in call\n    return f()'
+    page = html(viewer(), page_of(failed(traceback=f"Traceback (most recent call last):\n{foreign}\n{own}\nError: x")))
+    assert '<strong class="mending-own">    price = 1 / 0</strong>' in page
+    assert "    return f()\n" in page
+
+
+@pytest.mark.usefixtures("plain_consumer")
+def test_attempts_are_listed_with_who_made_them_and_what_they_came_to() -> None:
+    record = failed(attempts=4, message="x")
+    now = timezone.now()
+    for kind, by, reason in (("received", "clicks", "invalid"), ("retried", "ada", "conflict")):
+        FailedAttempt.objects.create(record=record, at=now, kind=kind, by=by, reason=reason, message=HOSTILE)
+    FailedAttempt.objects.create(record=record, at=now, kind="retried", by="bob", succeeded=True)
+    page = html(viewer(), page_of(record))
+    for text in (
+        "<td>ada</td>",
+        "failed: <strong>conflict</strong>",
+        "<td>clicks</td>",
+        "succeeded",
+        "1 earlier: before",
+    ):
+        assert text in page
+    assert "<script>alert" not in page
 
 
 def test_a_record_that_does_not_exist_leads_back_to_the_index() -> None:
@@ -200,10 +259,33 @@ def test_redacted_fields_are_masked_wherever_they_occur_and_no_bytes_are_shown()
 
 
 @pytest.mark.usefixtures("redacting_consumer")
-def test_with_the_permission_to_view_sensitive_fields_the_bytes_are_shown_too() -> None:
-    page = html(viewer("view_sensitive_failedrecord"), page_of(failed(consumer="admin-redacting", value=SECRET)))
-    assert "&quot;ip&quot;: &quot;[redacted]&quot;" in page
-    assert "00000000: 7b22 6970" in page
+def test_what_is_redacted_is_shown_to_who_may_see_it_and_asks_for_it_and_that_is_recorded() -> None:
+    record = failed(consumer="admin-redacting", value=SECRET, key=b"203.0.113.9")
+    client = viewer("view_sensitive_failedrecord")
+    assert "203.0.113.9" not in html(client, page_of(record))
+    page = client.post(reveal_of(record))
+    assert "no-store" in page["Cache-Control"]
+    assert "&quot;ip&quot;: &quot;203.0.113.9&quot;" in page.content.decode()
+    assert "00000000: 7b22 6970" in page.content.decode()
+    assert LogEntry.objects.get().change_message == "Revealed what the consumer redacts"
+    note = FailureNote.objects.get()
+    assert (note.record_id, note.kind, note.by[:6]) == (record.pk, "reveal", "staff-")
+    assert "revealed" in html(client, page_of(record))
+
+
+@pytest.mark.usefixtures("redacting_consumer")
+def test_nobody_else_is_shown_what_is_redacted_and_looking_takes_a_post() -> None:
+    record = failed(consumer="admin-redacting", value=SECRET)
+    assert "lacks the permission to view what consumers redact" in html(viewer(), page_of(record))
+    assert viewer().post(reveal_of(record)).status_code == 403
+    assert client_with("view_sensitive_failedrecord").post(reveal_of(record)).status_code == 403
+    assert viewer("view_sensitive_failedrecord").get(reveal_of(record)).status_code == 405
+    strict = Client(enforce_csrf_checks=True)
+    strict.cookies = viewer("view_sensitive_failedrecord").cookies
+    assert strict.post(reveal_of(record)).status_code == 403
+    assert viewer("view_sensitive_failedrecord").post(reveal_of(record, pk=0)).status_code == 404
+    assert not FailureNote.objects.exists()
+    assert not LogEntry.objects.exists()
 
 
 @pytest.mark.usefixtures("redacting_consumer")
@@ -225,7 +307,8 @@ def test_the_payload_of_a_consumer_that_is_gone_is_withheld_from_those_who_may_n
     page = html(viewer(), page_of(record))
     assert "203.0.113.9" not in page
     assert "not registered any more" in page
-    assert "203.0.113.9" in html(viewer("view_sensitive_failedrecord"), page_of(record))
+    revealed = viewer("view_sensitive_failedrecord").post(reveal_of(record))
+    assert "203.0.113.9" in revealed.content.decode()
 
 
 @pytest.mark.usefixtures("plain_consumer")

@@ -191,6 +191,23 @@ def test_the_partitions_of_the_topics_are_known(broker: Broker, group: str) -> N
         assert source.partitions() == [TopicPartition(broker.topic, number) for number in range(3)]
 
 
+def test_the_end_of_a_partition_is_known_by_reading_and_that_of_a_paused_one_by_asking(
+    broker: Broker, group: str
+) -> None:
+    broker.make(1)
+    broker.append(b"0")
+    partition = TopicPartition(broker.topic, 0)
+    seen: list[Polled] = []
+    with joined(broker.member(group)) as source:
+        start(source, 0, partition)
+        poll_until(source, lambda: records(seen), seen)
+        assert source.ends([partition]) == {partition: 1}
+        source.pause([partition])
+        broker.append(b"1")
+        assert source.ends([partition], stale=[partition]) == {partition: 2}
+        assert source.ends([TopicPartition("nowhere", 7)]).get(partition) is None
+
+
 def test_an_assigned_partition_delivers_nothing_before_it_is_started(broker: Broker, group: str) -> None:
     broker.make(1)
     broker.append(b"0")

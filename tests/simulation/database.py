@@ -79,6 +79,8 @@ class MemoryDatabase:
         self.tables = Tables()
         self.locks: dict[object, Transaction] = {}
         self.is_down = False
+        self.paused: set[TopicPartition] = set()
+        """What an operator has ordered not to be read."""
 
     def go_down(self) -> None:
         """Until `is_down` is reset nothing is answered; what was open is rolled back."""

@@ -92,6 +92,10 @@ class GroupSource(MemorySource):
             self._positions[source] = max(self.log.first[source], position - count)
             self.arrived.set()
 
+    def brings(self, source: TopicPartition) -> bool:
+        """Whether a poll may bring records of it."""
+        return self._positions.get(source) is not None
+
     def open(self, listener: RebalanceListener, spawn: Callable[..., object]) -> None:
         super().open(Patient(listener, self._member), spawn)
 

@@ -118,6 +118,19 @@ class GroupMachine(RuleBasedStateMachine):
     def seek_back(self, source: int, to: int) -> None:
         self.world.seek(self.world.sources[source], to)
 
+    @rule()
+    def tell_of_moves(self) -> None:
+        self.world.tell_of_moves()
+
+    @rule(source=sources)
+    def order_pause(self, source: int) -> None:
+        self.world.order_pause(self.world.sources[source])
+
+    @rule()
+    @precondition(lambda self: self.world.database.paused)
+    def take_orders_back(self) -> None:
+        self.world.take_orders_back()
+
     @rule(source=sources, count=st.integers(1, 5))
     def deliver_again(self, source: int, count: int) -> None:
         holder = self.world.group.holder[self.world.sources[source]]

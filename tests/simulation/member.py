@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from consumers.concurrency import Event, Permits, sleep
+from consumers.concurrency import Event, Permits, monotonic, sleep
 from consumers.core.chunks import Chunk
 from consumers.core.errors import reject
+from consumers.core.lifecycle import State
 from consumers.core.policies import BatchPolicy
 from consumers.core.records import TopicPartition
+from consumers.engine.partitions import Hold
 from consumers.engine.runner import Runner
 from consumers.settings import EngineSettings
 from tests.orders import Order, OrderConsumer, OrderEvent
@@ -25,6 +27,7 @@ SETTINGS = EngineSettings(
 )
 PERMITS = 3
 A_MOMENT = 0.0001
+A_WHILE = 5.0
 
 
 class SimulatedConsumer(OrderConsumer):
@@ -75,6 +78,8 @@ class Member:
         self.is_frozen = False
         self.has_ended = False
         self.error: BaseException | None = None
+        self._against: dict[TopicPartition, float] = {}
+        """What is read against orders, and since when."""
         self._world = world
         self._number = number
         consumer = SimulatedConsumer(world)
@@ -148,6 +153,17 @@ class Member:
 
     def has_in_flight(self, source: TopicPartition) -> bool:
         return any(lane._is_busy(source) for lane in self.runner._lanes)
+
+    def check(self) -> None:
+        """What is paused by order brings nothing, whatever room there is: not for longer than it takes to notice."""
+        against = {p.source for p in self.runner.partitions if p.operator_paused and p.hold is Hold.ACTIVE}
+        against = {source for source in against if self.source.brings(source)}
+        if not self.is_at_work or self._world.group.broker_is_down or self.runner.state is not State.RUNNING:
+            against = set()
+        now = monotonic()
+        self._against = {source: self._against.get(source, now) for source in against}
+        for source, since in self._against.items():
+            assert now - since < A_WHILE, f"{self} reads {source} against orders"
 
     def note(self, what: str, about: object = "") -> None:
         self._world.note(self, what, about)

@@ -132,6 +132,11 @@ def fenced_partitions_given_up(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Runner, "_fenced", lambda self, chunk, sources: None)
 
 
+def orders_outweighed_by_room(patch: pytest.MonkeyPatch) -> None:
+    """What an operator has paused is resumed when there is room again."""
+    patch.setattr(Partition, "may_be_resumed", property(lambda self: self.paused and self.hold is Hold.ACTIVE))
+
+
 SABOTAGES: dict[str, Sabotage] = {
     each.__name__: each
     for each in (
@@ -147,5 +152,6 @@ SABOTAGES: dict[str, Sabotage] = {
         started_where_the_broker_says,
         repeats_counted_again,
         fenced_partitions_given_up,
+        orders_outweighed_by_room,
     )
 }

@@ -94,6 +94,10 @@ class MemoryStorage(DatabaseStorage):
         self.database = database
         self.client = client
 
+    def paused(self, sources: Sequence[TopicPartition]) -> set[TopicPartition]:
+        Transaction(self.database, self.client).statement("look")
+        return self.database.paused & set(sources)
+
     def known(self, sources: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         transaction = Transaction(self.database, self.client)
         transaction.statement("look")

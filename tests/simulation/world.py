@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from consumers.concurrency import Scope, use_clock
 from consumers.core.chunks import Chunk
 from consumers.core.errors import DrainTimedOut, FencedEverywhere, Stuck
+from consumers.core.orders import Pauses
 from consumers.core.records import TopicPartition
 from consumers.testing import MemoryLog
 from tests.makers import order
@@ -108,6 +109,24 @@ class World:
         line.next_offset = to
         self._books.moved(source, to)
 
+    def order_pause(self, source: TopicPartition) -> None:
+        """An operator pauses a partition; who is at work hears of it, and who comes later finds the order."""
+        self.database.paused.add(source)
+        self._tell_orders()
+
+    def take_orders_back(self) -> None:
+        self.database.paused.clear()
+        self._tell_orders()
+
+    def _tell_orders(self) -> None:
+        for member in self.alive:
+            member.runner.orders.pause(Pauses(partitions=frozenset(self.database.paused)))
+
+    def tell_of_moves(self) -> None:
+        """Who is at work hears that the ledger was moved, and need not wait to be fenced."""
+        for member in self.alive:
+            member.runner.orders.claim_again(self._books.moves)
+
     def duration(self, member: Member, chunk: Chunk | None) -> float:
         """Seconds that a statement takes."""
         return member.pace + max((self.drag[source] for source in chunk.spans), default=0.0) if chunk else member.pace
@@ -126,6 +145,7 @@ class World:
         for member in self.members:
             if member.error is not None and not isinstance(member.error, _MAY_END_WITH):
                 raise AssertionError(f"{member} has ended with {member.error!r}") from member.error
+            member.check()
         self._books.check()
 
     def come_to_rest(self) -> None:
@@ -138,6 +158,7 @@ class World:
                 self.start_member()
             self.group.deal_out(self.alive)
             self.pass_time(1.0)
+            self._tell_orders()  # again and again, as in every report's round
             self.check()
         assert self._books.are_closed(), f"not settled {PATIENCE} s after the last trouble: {self._books.open()}"
         self._stop_all()
@@ -146,6 +167,7 @@ class World:
 
     def _end_trouble(self) -> None:
         self.database.is_down = self.group.broker_is_down = False
+        self.take_orders_back()
         self.slowness = 0.0
         self.drag = dict.fromkeys(self.sources, 0.0)
         for member in self.members:

@@ -122,6 +122,18 @@ def test_the_pool_has_room_for_the_lanes_and_the_reserve() -> None:
     assert pool == lanes + EngineSettings().database_reserve
 
 
+def test_the_probes_ask_where_the_process_answers_and_wait_longer_than_it_does_itself() -> None:
+    variables = {each["name"]: each["value"] for each in container("Deployment")["env"]}
+    [port] = container("Deployment")["ports"]
+    assert str(port["containerPort"]) == variables["CONSUMERS_METRICS_PORT"]
+    assert variables["CONSUMERS_METRICS_HOST"] == "0.0.0.0"  # noqa: S104  (a pod's)
+    liveness, readiness = (container("Deployment")[f"{name}Probe"] for name in ("liveness", "readiness"))
+    assert [each["httpGet"]["path"] for each in (liveness, readiness)] == ["/livez", "/readyz"]
+    assert {each["httpGet"]["port"] for each in (liveness, readiness)} == {port["name"]}
+    annotations = documents()["Deployment"]["spec"]["template"]["metadata"]["annotations"]
+    assert annotations["prometheus.io/port"] == variables["CONSUMERS_METRICS_PORT"]
+
+
 def test_every_variable_is_one_that_the_settings_know() -> None:
     known = set(re.findall(r"^#?([A-Z_]+)=", (CHECKOUT / ".env.example").read_text(), re.MULTILINE))
     text = (FOLDER / "consumer.yaml").read_text()

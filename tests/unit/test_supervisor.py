@@ -389,6 +389,23 @@ def test_without_a_terminal_there_is_no_progress() -> None:
     assert stream.getvalue() == ""
 
 
+def test_a_log_of_json_objects_has_no_line_that_is_none() -> None:
+    stream = io.StringIO()
+    console = Console(stream, as_json=True)
+    console.log("WARNING", "process 1 died: \x1b[2J\nforged")
+    console.of_child(1, '{"level": "INFO"}')
+    own, child = map(json.loads, stream.getvalue().splitlines())
+    assert (own["level"], own["logger"]) == ("WARNING", "consumers.supervisor")
+    assert own["pid"] == os.getpid()
+    assert child == {"level": "INFO"}
+
+
+def test_the_supervisors_command_tells_where_metrics_are_served() -> None:
+    words = command_line(2, False, ["x"], ("127.0.0.1", 9400), log_json=True)
+    assert "--metrics-host 127.0.0.1 --metrics-port 9400 --log-json -- x" in " ".join(words)
+    assert "--metrics-port" not in command_line(2, False, ["x"])
+
+
 def test_how_a_process_ended_is_said_in_words() -> None:
     assert how_it_ended(3) == "ended with exit code 3"
     assert how_it_ended(-9) == "was killed by SIGKILL"

@@ -7,35 +7,55 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, ClassVar, NoReturn
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser, SystemCheckError
+from django.core.management.base import CommandError, CommandParser, SystemCheckError
 
 from consumers import registry
+from consumers.alerts.stopping import flood_told
 from consumers.concurrency import is_patched
 from consumers.consumer import BatchConsumer
 from consumers.core.errors import ConsumerError, FatalError, Misconfigured
 from consumers.core.source import RecordSource
 from consumers.core.summaries import add_up, longest
 from consumers.engine.process import ConsumerProcess
-from consumers.engine.runner import RunOptions
+from consumers.engine.runner import AroundStorage, RunOptions
 from consumers.engine.supervisor import command_line
 from consumers.kafka.config import consumer_properties
 from consumers.kafka.source import KafkaSource
-from consumers.management.arguments import positive
+from consumers.management.arguments import port, positive
+from consumers.management.examples import ExampleCommand
+from consumers.management.liveview import LiveView
 from consumers.management.member import Lifeline, command_of_member
-from consumers.management.progress import ProgressLine
+from consumers.postgres.errors import describe
+from consumers.reporting import reporting
 from consumers.settings import EngineSettings, engine_settings
+from consumers.telemetry.logs import JsonFormatter
+from consumers.telemetry.traces import tracing
+from consumers.telemetry.web import serving
 
 logger = logging.getLogger("consumers")
 
 ABORTED = 130
 
+_MISSING = ("42501", "42P01", "42703", "3F000")
+"""Of PostgreSQL's SQLSTATEs those of a right, a table, a column or a schema that is missing."""
 
-class Command(BaseCommand):
+
+class Command(ExampleCommand):
     help = "Consume topics into the database. Ctrl-C or SIGTERM drains and stops; a second one aborts."
+    examples = (
+        ("consume clicks", "until Ctrl-C; on a terminal with a live view, elsewhere with a line of log a batch"),
+        ("consume clicks impressions --until-end --json", "what is there now; the counts on stdout"),
+        (
+            "consume clicks --processes 4 --metrics-port 9400",
+            "four members of the group, watched; metrics and health for all at port 9400",
+        ),
+        ("consume payments --group replay --max-records 1000", "the first thousand records, in a group of its own"),
+    )
 
     consumers: ClassVar[Sequence[str]] = ()
     """Names of the consumers; a subclass that sets them takes none on the command line."""
@@ -59,6 +79,16 @@ class Command(BaseCommand):
             help="run N processes, each a member of the group with a pool of connections of its own; one that dies is "
             "started again",
         )
+        parser.add_argument(
+            "--metrics-port",
+            type=port,
+            default=0,
+            metavar="N",
+            help="serve /metrics, /livez and /readyz there; with --processes for all, which use the ports above it",
+        )
+        parser.add_argument(
+            "--metrics-host", default="", metavar="HOST", help="the address for it (default: 127.0.0.1)"
+        )
         parser.add_argument("--member", type=positive, default=0, help=argparse.SUPPRESS)  # what --processes starts
 
     def check(self, *args: Any, **kwargs: Any) -> None:
@@ -70,15 +100,21 @@ class Command(BaseCommand):
             raise
 
     def handle(self, *args: Any, **options: Any) -> None:
+        with ExitStack() as stack:
+            self._consume(options, stack)
+
+    def _consume(self, options: dict[str, Any], stack: ExitStack) -> None:
         try:
             if options["processes"]:
                 self._supervise(options)
-            process = self._process(options)
+            settings = _of_member(_with_options(engine_settings(), options), options["member"])
+            process = self._process(settings, options, stack.enter_context(tracing(settings.tracing)))
             lifeline = _lifeline(process) if options["member"] else None
+            web = serving(process) if settings.metrics_port else None
         except ConsumerError as error:
             raise CommandError(str(error), returncode=2) from error
         try:
-            self._run(process, lifeline)
+            self._run(process, lifeline, *([web.serve] if web else []))
         finally:
             if lifeline:
                 lifeline.end()
@@ -107,18 +143,23 @@ class Command(BaseCommand):
             raise Misconfigured("--processes needs Linux or macOS: start the command several times instead")
         if not getattr(self, "_called_from_command_line", False):
             raise Misconfigured("--processes takes the place of the whole process: use it on the command line only")
-        supervisor = command_line(options["processes"], options["json"], command_of_member(sys.orig_argv))
+        settings = _with_options(engine_settings(), options)
+        metrics = settings.metrics_host, settings.metrics_port
+        command = command_of_member(sys.orig_argv)
+        log_json = any(isinstance(handler.formatter, JsonFormatter) for handler in logging.getLogger().handlers)
+        supervisor = command_line(options["processes"], options["json"], command, metrics, log_json=log_json)
         sys.stdout.flush()
         sys.stderr.flush()
         os.execv(supervisor[0], supervisor)  # noqa: S606  (our own interpreter, and no shell)
 
-    def _process(self, options: dict[str, Any]) -> ConsumerProcess:
+    def _process(
+        self, settings: EngineSettings, options: dict[str, Any], around_storage: AroundStorage | None
+    ) -> ConsumerProcess:
         if not is_patched():
             logger.warning(
                 "blocking calls are not cooperative: call patch_for_command() first in manage.py, see the docs"
             )
         names = self.consumers or options["names"]
-        settings = _of_member(engine_settings(), options["member"])
 
         def source(consumer: BatchConsumer[Any, Any], group: str) -> RecordSource:
             topics = settings.real_topics(consumer.topics)
@@ -130,13 +171,15 @@ class Command(BaseCommand):
             max_records=options["max_records"],
             chunk_size=options["chunk_size"],
             concurrency=options["concurrency"],
+            around_storage=around_storage,
         )
         return ConsumerProcess([registry.get(name) for name in names], settings, run_options, source)
 
-    def _run(self, process: ConsumerProcess, lifeline: Lifeline | None) -> None:
-        beside = lifeline.hold if lifeline else ProgressLine(process.runners, self.stderr).show
+    def _run(self, process: ConsumerProcess, lifeline: Lifeline | None, *beside: Callable[[], None]) -> None:
+        tell = lifeline.hold if lifeline else LiveView(process).show
         try:
-            process.run(beside)
+            with flood_told(process.settings.database), reporting(process) as tasks:
+                process.run(tell, *beside, *tasks)
         except BaseExceptionGroup as group:
             raise _stopped(_first(group)) from group
         except Exception as error:
@@ -144,15 +187,19 @@ class Command(BaseCommand):
 
 
 def _lifeline(process: ConsumerProcess) -> Lifeline:
-    def drain() -> None:
-        for runner in process.runners:
-            runner.stop()
+    return Lifeline(lambda: summary(process), process.drain)
 
-    return Lifeline(lambda: summary(process), drain)
+
+def _with_options(settings: EngineSettings, options: dict[str, Any]) -> EngineSettings:
+    """What the command line says goes before the settings."""
+    given = {name: options[name] for name in ("metrics_port", "metrics_host") if options[name]}
+    return replace(settings, **given)
 
 
 def _of_member(settings: EngineSettings, member: int) -> EngineSettings:
-    """A static member's name is for one process alone; those of a supervisor each get one made from it."""
+    """A static member's name and a port are for one process alone: those of a supervisor get ones made from them."""
+    if member and settings.metrics_port:
+        settings = replace(settings, metrics_port=settings.metrics_port + member, metrics_host="127.0.0.1")
     name = settings.properties.get("group.instance.id")
     if not member or not name:
         return settings
@@ -162,6 +209,11 @@ def _of_member(settings: EngineSettings, member: int) -> EngineSettings:
 def _stopped(error: BaseException) -> CommandError:
     if isinstance(error, Misconfigured):
         return CommandError(str(error), returncode=2)
+    if getattr(error.__cause__, "sqlstate", "") in _MISSING:
+        text = (
+            f"the database refuses: {describe(error)}. manage.py doctor tells which table or right is missing, and how"
+        )
+        return CommandError(f"{text} to mend it", returncode=2)
     if not isinstance(error, ConsumerError):
         logger.error("stopped by an error of the program", exc_info=error)
     return CommandError(f"{type(error).__name__}: {error}", returncode=1)

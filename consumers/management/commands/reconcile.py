@@ -6,21 +6,26 @@ import json
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from consumers.core.errors import ConsumerError, Misconfigured
 from consumers.engine.process import check_database
 from consumers.kafka.groups import BrokerView
+from consumers.management.examples import ExampleCommand
 from consumers.reconcile import PartitionBooks, Report, TableBooks, reconcile
 from consumers.settings import engine_settings
 
 _COLUMNS = ("received", "written", "duplicates", "skipped", "failed", "missing", "next_offset", "lag")
 
 
-class Command(BaseCommand):
+class Command(ExampleCommand):
     help = (
         "Hold the ledger, the failed records, the tables and the broker's log against each other. Exit code 1 when the "
-        "books do not balance. Example: manage.py reconcile --topic ads.clicks"
+        "books do not balance."
+    )
+    examples = (
+        ("reconcile", "everything"),
+        ("reconcile --topic ads.clicks --json", "one topic, for a script"),
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

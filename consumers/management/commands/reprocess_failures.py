@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from consumers.core.errors import ConsumerError, Misconfigured
+from consumers.core.printable import printable
 from consumers.engine.process import check_database
 from consumers.management.arguments import moment, positive, seconds
+from consumers.management.examples import ExampleCommand
 from consumers.reprocess import Result, Selection, reprocess
 from consumers.settings import engine_settings
 from consumers.watch import Watch
@@ -17,10 +19,15 @@ from consumers.watch import Watch
 BY = "reprocess_failures"
 
 
-class Command(BaseCommand):
+class Command(ExampleCommand):
     help = (
         "Run pending failed records through their consumers again; those that go well become rows and are marked "
-        "resolved. Example: manage.py reprocess_failures --reason unknown_campaign --dry-run"
+        "resolved."
+    )
+    examples = (
+        ("reprocess_failures --reason unknown_campaign --dry-run", "run them, roll back, and say what would happen"),
+        ("reprocess_failures --topic ads.clicks --since 2026-11-24 --limit 1000", "a part of them"),
+        ("reprocess_failures --watch", "go on for ever: whatever is due again by itself"),
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -37,7 +44,8 @@ class Command(BaseCommand):
             "--watch",
             action="store_true",
             help="go on until stopped: process records that are due again by themselves, because their time has come, "
-            "the row they wait for is there, or what held them back is resolved",
+            "the row they wait for is there, or what held them back is resolved; and work on the retry runs that were "
+            "started in the admin",
         )
         parser.add_argument(
             "--interval", type=seconds, default=5.0, metavar="SECONDS", help="between two looks of --watch (default: 5)"
@@ -70,7 +78,7 @@ def _as_json(result: Result) -> str:
 
 
 def _as_text(result: Result, dry_run: bool) -> str:
-    again = ", ".join(f"{count} {reason}" for reason, count in sorted(result.by_reason.items()))
+    again = ", ".join(f"{count} {printable(reason)}" for reason, count in sorted(result.by_reason.items()))
     prefix = "Dry run, nothing was changed: " if dry_run else ""
     text = f"{prefix}{result.attempted} attempted, {result.resolved} resolved, {result.failed} failed again"
     return f"{text} ({again})" if again else text

@@ -6,7 +6,7 @@ import getpass
 from collections.abc import Iterable
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from consumers import positions
 from consumers.core.errors import ConsumerError, Misconfigured
@@ -15,14 +15,19 @@ from consumers.engine.process import check_database
 from consumers.kafka.groups import BrokerView
 from consumers.ledger import Ledger
 from consumers.management.arguments import moment, whole
+from consumers.management.examples import ExampleCommand
 from consumers.settings import engine_settings
 
 
-class Command(BaseCommand):
+class Command(ExampleCommand):
     help = (
         "Move a group's position in a topic, to replay or to skip. The ledger is written, so the move holds whatever "
-        "offsets the broker remembers. Example: manage.py seek --group clicks --topic ads.clicks --to-beginning "
-        "--dry-run"
+        "offsets the broker remembers."
+    )
+    examples = (
+        ("seek --group clicks --topic ads.clicks --to-beginning --dry-run", "what would be read again"),
+        ("seek --group clicks --topic ads.clicks --to-time 2026-11-24T20:00", "replay from a time on"),
+        ("seek --group clicks --topic ads.clicks --partition 3 --to-offset 4711", "one partition"),
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

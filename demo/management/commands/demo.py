@@ -10,9 +10,10 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import OperationalError
 
+from consumers.management.examples import ExampleCommand
 from demo.interrupts import one_interrupt_only
 from demo.local_stack import addresses_given, running_stack
 from demo.serving import HOST, free_port, serve
@@ -23,10 +24,14 @@ from devstack.errors import DevstackError
 MANAGE = settings.BASE_DIR / "manage.py"
 
 
-class Command(BaseCommand):
+class Command(ExampleCommand):
     help = (
         "Starts the local servers unless DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS are set, migrates, sends the sample, "
         "consumes it, says what happened, and serves the admin until Ctrl-C."
+    )
+    examples = (
+        ("demo", "everything, then the admin until Ctrl-C"),
+        ("demo --no-serve", "end after the summary"),
     )
     requires_system_checks = ()
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
 from django.core.management.color import no_style
 from django.db import connection, transaction
 
 from ads.models import Advertiser, Campaign
+from consumers.management.examples import ExampleCommand
 from demo.samples import seed
 
 
-class Command(BaseCommand):
+class Command(ExampleCommand):
     help = (
         "Loads the sample's advertisers and campaigns; those already there stay as they are. A few are left out, so "
         "that there is something to mend: bring them in with --complete, then run reprocess_failures."
+    )
+    examples = (
+        ("load_sample", "before the sample's events are consumed"),
+        ("load_sample --complete", "those too that were left out, so that failures can be mended"),
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -12,11 +12,12 @@ from itertools import chain, islice, repeat
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from consumers import registry
 from consumers.core.errors import ConsumerError, TransientError
 from consumers.kafka.producer import RecordProducer
+from consumers.management.examples import ExampleCommand
 from consumers.settings import engine_settings
 from demo.generate import Clicks, Counts, Shares, sample_campaigns
 from demo.keys import key_of
@@ -41,9 +42,17 @@ def rate(text: str) -> float:
     return float(text)
 
 
-class Command(BaseCommand):
+class Command(ExampleCommand):
     help = (
         "Sends events to a topic: the lines of a JSONL file, the sample, or clicks made up on the sample's campaigns."
+    )
+    examples = (
+        ("produce_events --sample clicks", "the events that ship with the project"),
+        (
+            "produce_events --generate 100000 --rate 2000 --garbage 0.01",
+            "made-up clicks, some of them broken, at a rate",
+        ),
+        ("produce_events events.jsonl.gz --topic ads.clicks", "a file of events, one JSON object a line"),
     )
     requires_system_checks = ()
 

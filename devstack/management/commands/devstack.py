@@ -7,15 +7,21 @@ from dataclasses import asdict
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from consumers.management.examples import ExampleCommand
 from devstack import stack
 from devstack.addresses import state_folder
 from devstack.errors import DevstackError
 
 
-class Command(BaseCommand):
+class Command(ExampleCommand):
     help = "Starts, stops or shows the local PostgreSQL and Kafka. Their data are kept between runs."
+    examples = (
+        ("devstack up", "start PostgreSQL and Kafka on this machine"),
+        ("devstack status", "what runs, and where"),
+        ("devstack down --only kafka", "stop one of them"),
+    )
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -1,0 +1,1 @@
+"""The failure inbox: what failed, by likeness, with its numbers, its trend and what people do about it."""
