@@ -16,7 +16,7 @@ FAULTS ?= 1000
 MINUTES ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos bench lint up down
+.PHONY: help setup demo test chaos bench lint audit up down
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1	\2/p' Makefile
@@ -43,6 +43,11 @@ lint: setup  ## format, lint, types, import contracts, migrations, deployment ch
 	@LOG_LEVEL=CRITICAL $(BIN)/python -W "ignore:Got an error checking a consistent migration history:RuntimeWarning" \
 		manage.py makemigrations --check
 	@$(PRODUCTION) $(RUN) check --deploy --fail-level WARNING
+
+audit:  ## known holes in the pinned packages, by the index's advisories (needs the internet; packages without an answer fail)
+	@test -x $(VENV)/audit/bin/pip-audit || { $(PYTHON) -m venv $(VENV)/audit && \
+		$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-audit.txt; }
+	@$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip -r constraints.txt
 
 up: setup  ## start the local PostgreSQL and Kafka; their data stay in .devstack
 	@$(RUN) devstack up

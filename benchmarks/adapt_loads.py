@@ -31,6 +31,7 @@ class Pgbench:
         with psycopg.connect(server_url, autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {NAME}")
         made = cls(urlsplit(server_url)._replace(path=f"/{NAME}").geturl(), folder)
+        # our own programs, no shell
         subprocess.run([PGBENCH, "-i", "-q", "-s", str(SCALE), made.url], check=True, capture_output=True)  # noqa: S603
         return made
 
@@ -38,6 +39,7 @@ class Pgbench:
     def at_work(self, name: str, *options: str) -> Iterator[None]:
         """Run while the block lasts; what each transaction took is logged under the name."""
         command = [PGBENCH, "-n", "-l", f"--log-prefix={self.folder / name}", "-T", "600", *options, self.url]
+        # our own programs, no shell
         running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
         try:
             yield
@@ -68,6 +70,7 @@ def locked(url: str, table: str) -> Iterator[None]:
 @contextmanager
 def processors_taken() -> Iterator[None]:
     """Some loops that compute, at the same priority as everybody."""
+    # ourselves, no shell
     busy = [subprocess.Popen([sys.executable, "-c", _FOREVER]) for _ in range(BUSY_PROCESSES)]  # noqa: S603
     try:
         yield

@@ -49,6 +49,7 @@ def _commit() -> str:
     """The checkout's commit, marked if files differ from it; empty outside a repository."""
     command = ["git", "describe", "--always", "--dirty", "--exclude", "*"]
     try:
+        # our own commands, no shell
         done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)  # noqa: S603
     except OSError:
         return ""

@@ -30,7 +30,7 @@ _LOCK = f"""
     SELECT topic, partition, epoch, next_offset, counted_to FROM {_TABLE}
     WHERE "group" = %s AND (topic, partition) IN (SELECT * FROM unnest(%s::text[], %s::int[]))
     ORDER BY topic, partition FOR UPDATE
-"""  # noqa: S608
+"""  # noqa: S608  (the same)
 
 _ADVANCE = f"""
     UPDATE {_TABLE} AS ledger SET
@@ -43,7 +43,7 @@ _ADVANCE = f"""
     FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::int[], %s::int[], %s::int[], %s::int[], %s::int[], %s::int[])
         AS moved (topic, partition, next_offset, received, written, duplicates, skipped, failed, rows)
     WHERE ledger."group" = %s AND ledger.topic = moved.topic AND ledger.partition = moved.partition
-"""  # noqa: S608
+"""  # noqa: S608  (the same)
 
 
 class Ledger:

@@ -40,6 +40,7 @@ def consume(manage: Path, sent: Mapping[str, int], log: Path, out: TextIO) -> Co
     command = [sys.executable, str(manage), "consume", *sent, "--until-end", "--json"]
     with log.open("wb") as errors:
         # In a session of its own, so that a terminal's Ctrl-C reaches it once only, through us: the second would abort.
+        # ourselves, no shell
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, start_new_session=True)  # noqa: S603
     try:
         _watch(process, before, Display(out, sent))

@@ -35,6 +35,7 @@ def _java_of_this_machine() -> Path:
 def major_version(path: str) -> int:
     """17 for a `java` that calls itself 17.0.15, 8 for 1.8.0; 0 if it does not say."""
     try:
+        # a Java found on this machine, no shell
         answer = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired):
         return 0

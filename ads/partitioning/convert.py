@@ -14,6 +14,7 @@ from ads.partitioning.steps import CannotPartition, Step
 PREPARED = f"{TABLE}_partition_key"
 _BEFORE = f"{TABLE}_before_"
 _BUILDING = "SELECT pid FROM pg_stat_progress_create_index WHERE index_relid = to_regclass(%s)"
+# the table's own name and columns
 _BEYOND = f"SELECT count(*), min({TIME})::text, max({TIME})::text FROM {TABLE} WHERE {TIME} >= %s"  # noqa: S608
 
 

@@ -10,6 +10,7 @@ from ads.partitioning import convert
 from ads.partitioning.catalog import KEY, TABLE, Catalogue
 from ads.partitioning.steps import CannotPartition, Step
 
+# the table's own name and columns
 _TWICE = f"SELECT count(*) FROM (SELECT FROM {TABLE} GROUP BY {KEY} HAVING count(*) > 1) AS twice"  # noqa: S608
 
 
@@ -43,6 +44,7 @@ def _merge(catalogue: Catalogue, home: str) -> Step:
         statements=[
             f"ALTER TABLE {TABLE} DETACH PARTITION {home}",
             *(f"ALTER TABLE {home} DROP CONSTRAINT {name}" for name in primary),
+            # names from the catalogue
             f"INSERT INTO {home} ({columns}) SELECT {columns} FROM {TABLE}",  # noqa: S608
             "SET CONSTRAINTS ALL IMMEDIATE",
             f"DROP TABLE {TABLE}",

@@ -54,6 +54,7 @@ def to_drop(catalogue: Catalogue, before: Month, now: Month) -> list[Dropping]:
         raise CannotPartition(f"--drop-before {before} would drop clicks of the current month: name {now} at most")
     old = [each for each in catalogue.partitions() if each.upper is not None and each.upper <= before.start]
     return [
+        # a name from the catalogue
         Dropping(each.name, catalogue.value(f"SELECT count(*) FROM {each.name}"), _drop(each.name))  # noqa: S608
         for each in old
     ]
@@ -69,6 +70,7 @@ def strays(catalogue: Catalogue) -> Strays:
     for each in catalogue.partitions():
         if each.is_default:
             return Strays(
+                # a name from the catalogue
                 *catalogue.rows(f"SELECT count(*), min({TIME})::text, max({TIME})::text FROM {each.name}")[0]  # noqa: S608
             )
     return Strays(0, None, None)
@@ -86,6 +88,7 @@ def _make(month: Month, default: str | None, parents: Sequence[str], columns: Se
     name, listed = f"{TABLE}_{month.suffix}", ", ".join(columns)
     first, end = month.literal, month.plus(1).literal
     move = (
+        # names from the catalogue, dates of our own
         f"WITH moved AS (DELETE FROM {default} WHERE {TIME} >= {first} AND {TIME} < {end} RETURNING {listed})"  # noqa: S608
         f" INSERT INTO {name} ({listed}) SELECT {listed} FROM moved"
     )

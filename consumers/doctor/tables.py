@@ -18,6 +18,11 @@ _INDEXES = """
                  JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number ORDER BY place)
     FROM pg_index i WHERE i.indrelid = to_regclass(%s)
 """
+_PARTITION_KEY = """
+    SELECT a.attname::text FROM pg_partitioned_table p
+    JOIN pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = ANY(p.partattrs::smallint[])
+    WHERE p.partrelid = to_regclass(%s)
+"""
 _TABLE = """
     SELECT relpersistence, (SELECT count(*) FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal)
     FROM pg_class c WHERE c.oid = to_regclass(%s)
@@ -38,7 +43,8 @@ def indexes(patient: Patient) -> Iterator[Remark]:
     """The key has its unique index, and each foreign key one that starts with it."""
     for consumer in patient.consumers:
         held = [Index(*row) for row in patient.query(_INDEXES, _quoted(consumer.model))]
-        remarks = [*_key(consumer, held), *_foreign(consumer.model, held), *_invalid(held)]
+        partitioned_by = {name for (name,) in patient.query(_PARTITION_KEY, _quoted(consumer.model))}
+        remarks = [*_key(consumer, held, partitioned_by), *_foreign(consumer.model, held), *_invalid(held)]
         yield from remarks
         if not any(severity >= Severity.WARNING for severity, *_ in remarks):
             yield Severity.OK, f"{consumer.model._meta.db_table} has the indexes that it needs"
@@ -54,14 +60,18 @@ def tables(patient: Patient) -> Iterator[Remark]:
         yield from remarks or [(Severity.OK, f"{name} is written by COPY")]
 
 
-def _key(consumer: Consumer, held: list[Index]) -> Iterator[Remark]:
+def _key(consumer: Consumer, held: list[Index], partitioned_by: set[str]) -> Iterator[Remark]:
+    """A partitioned table's unique index holds what it is partitioned by as well."""
     wanted = {_column(consumer.model, name) for name in consumer.unique}
-    keys = [index for index in held if index.is_key and set(index.columns) == wanted]
+    keys = [index for index in held if index.is_key and set(index.columns) == wanted | partitioned_by]
+    table, listed = consumer.model._meta.db_table, ", ".join(sorted(wanted))
     if not any(index.is_valid for index in keys):
-        listed = ", ".join(sorted(wanted))
-        what = f"{consumer.model._meta.db_table} has no valid unique index on {listed}, the key of {consumer.name}"
+        what = f"{table} has no valid unique index on {listed}, the key of {consumer.name}"
         mend = "Run manage.py migrate; if it has run, put the UniqueConstraint back, or REINDEX an invalid one."
         yield Severity.ERROR, what, mend
+    elif more := sorted(partitioned_by - wanted):
+        text = f"{table} is partitioned: the same {listed} with another {', '.join(more)} is a row of its own"
+        yield Severity.INFO, text
 
 
 def _foreign(model: type[Model], held: list[Index]) -> Iterator[Remark]:

@@ -48,7 +48,7 @@ def _add(table: str, key: Mapping[str, str], counts: Mapping[Any, int], using: s
         return
     names = ", ".join(key)
     arrays = ", ".join(f"%s::{kind}[]" for kind in key.values())
-    statement = (
+    statement = (  # our own tables and columns
         f"INSERT INTO {table} AS bucket ({names}, count) SELECT * FROM unnest({arrays}, %s::bigint[]) "  # noqa: S608
         f"ON CONFLICT ({names}) DO UPDATE SET count = bucket.count + EXCLUDED.count"
     )

@@ -65,7 +65,7 @@ class Cluster:
         try:
             return sorted(broker.id for broker in self._described().nodes)
         except TransientError as error:
-            self._admin.poll(0)  # hears what the client has to say of it, which is more to the point than its time-out
+            self._admin.poll(0.1)  # what the client has to say of it is more to the point than its time-out
             raise TransientError(complaint(self._said) or str(error)) from error
 
     def broker_config(self) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -32,10 +31,10 @@ _COUNT = re.compile(r"\d+/\d+ brokers are down")
 
 
 def complaint(said: Iterable[str]) -> str:
-    """The client's most frequent complaint, of many that tell the same: more to the point than the time-out that came
-    of it. Empty if it had none."""
-    complaints = Counter(_HOW_LONG.sub("", text) for text in said if not _COUNT.fullmatch(text))
-    return complaints.most_common(1)[0][0] if complaints else ""
+    """The client's longest complaint, of many that tell the same: more to the point than the time-out that came of it.
+    Empty if it had none."""
+    complaints = [_HOW_LONG.sub("", text) for text in said if not _COUNT.fullmatch(text)]
+    return max(complaints, key=len, default="").rstrip("?")
 
 
 @contextmanager

@@ -299,7 +299,8 @@ class KafkaSource:
 
     def _native_said(self) -> str:
         """What the client has said of the broker and nobody has heard yet; more to the point than its time-outs."""
-        self._client.poll(0)
+        for _ in range(20):  # each may hear of one thing only
+            self._client.poll(0)
         said, self._notices = self._notices, []
         return complaint(text.removeprefix("broker: ") for _, text in said)
 

@@ -102,7 +102,7 @@ class CopyTable:
             return {place for (place,) in cursor.fetchall()}
 
     def _empty_stage(self) -> str:
-        return (
+        return (  # every name in it is quoted
             f"CREATE TEMPORARY TABLE IF NOT EXISTS {self._stage} ON COMMIT DELETE ROWS AS"  # noqa: S608
             f" SELECT 0 AS __place, {self._columns} FROM {self._table} WITH NO DATA;"
             f" DELETE FROM {self._stage}"

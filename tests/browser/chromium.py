@@ -12,6 +12,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 INSTALL = "no Chromium on this machine. On Debian and Ubuntu: apt install chromium; elsewhere set CHROMIUM to its path"
+QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
+"""It is to talk to our server alone."""
 DESK, PHONE = (1280, 900), (390, 844)
 Scheme = Literal["light", "dark"]
 
@@ -25,7 +27,8 @@ def chromium() -> str | None:
 def browser(path: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         # Run by root, as in a container, Chromium refuses its sandbox.
-        launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"] if os.geteuid() == 0 else [])
+        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+        launched = playwright.chromium.launch(executable_path=path, args=[*QUIET, *sandbox])
         try:
             yield launched
         finally:

@@ -57,7 +57,7 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivate
 
 
 def _signs() -> x509.KeyUsage:
-    names = "digital_signature content_commitment key_encipherment data_encipherment key_agreement".split()
+    names = ["digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"]
     never = dict.fromkeys([*names, "encipher_only", "decipher_only"], False)
     return x509.KeyUsage(**never, key_cert_sign=True, crl_sign=True)
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL that takes nothing but TLS, and a broker with a listener for each way to connect, on our certificates."""
+"""A PostgreSQL that takes nothing but TLS, and a broker with a listener for each way to connect."""
 
 from __future__ import annotations
 

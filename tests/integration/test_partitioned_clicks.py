@@ -315,6 +315,18 @@ def test_a_boundary_is_for_the_first_run() -> None:
     assert "leave out --boundary" in refused("--boundary", str(BOUNDARY.plus(1)))
 
 
+def test_between_the_check_and_the_swap_a_click_from_beyond_the_boundary_is_kept_as_failed(campaign: Campaign) -> None:
+    for step in convert.steps(CATALOGUE, BOUNDARY, NOW.plus(3))[:3]:
+        run(step, "default", 5)
+    near, far = values(campaign, 1, 2)
+    far = msgspec.json.encode(msgspec.json.decode(far) | {"occurred_at": BOUNDARY.start.isoformat()})
+
+    assert counts(consume(ClickConsumer, near, far)) == {"written": 1, "failed": 1}
+    partition()
+    call_command("reprocess_failures", reason="constraint", stdout=StringIO())
+    assert held() == {FIRST: 1, f"{TABLE}_{BOUNDARY.suffix}": 1}
+
+
 # ---- writing and reading ------------------------------------------------------------------------------------------
 
 

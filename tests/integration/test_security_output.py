@@ -1,4 +1,4 @@
-"""Whatever records hold, log lines, what commands print and their errors keep to printable characters and to their line."""
+"""Whatever records hold: log lines, what commands print and their errors are printable, and keep to their line."""
 
 from __future__ import annotations
 

@@ -21,7 +21,8 @@ from tests.integration.admin_urls import PAGES
 from tests.integration.furnished import Furnished, furnish
 from tests.integration.retry_runs import Teams
 
-HOSTILE = "\"'><script src=//evil.example/x.js></script><img src=x onerror=alert(1)><b hostile>\x1b[2J\x07\u202eevil\u2066\u200b"
+MARKUP = "\"'><script src=//evil.example/x.js></script><img src=x onerror=alert(1)><b hostile>"
+HOSTILE = MARKUP + "\x1b[2J\x07\u202eevil\u2066\u200b"
 """Fits the shortest column that holds text of a record."""
 
 READABLE = [page for page in PAGES if page.opens and not page.posts]

@@ -117,14 +117,15 @@ class Command(ExampleCommand):
             convert.refuse_beyond(self._catalogue, boundary)
             raise
         if not self._options["dry_run"]:
+            last = max(boundary.plus(-1), self._last_month())
             self.stdout.write(
-                f"{TABLE} is partitioned by months: all rows are in {convert.first_partition(boundary)}, and there are "
-                f"partitions up to {max(boundary, self._last_month())}. It was locked for {locked * 1000:,.0f} ms."
+                f"{TABLE} is partitioned by months: all rows are in {convert.first_partition(boundary)}, and there is "
+                f"a partition for each month up to {last}. It was locked for {locked * 1000:,.0f} ms."
             )
 
     def _tend(self) -> None:
-        with_rows = [self._make(making) for making in upkeep.to_make(self._catalogue, self._now, self._last_month())]
-        if not with_rows:
+        made = [self._make(making) for making in upkeep.to_make(self._catalogue, self._now, self._last_month())]
+        if not made:
             self.stdout.write(f"{TABLE} has a partition for each month up to {self._last_month()}")
         if self._options["drop_before"]:
             self._drop(upkeep.to_drop(self._catalogue, self._options["drop_before"], self._now))
