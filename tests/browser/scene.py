@@ -12,6 +12,7 @@ from demo.serving import free_port
 from tests.e2e.harness import Running, Site, wait_until
 
 OPERATOR = "olivia"
+WATCH = ("reprocess_failures", "--watch")
 GOOD, UNKNOWN, BAD_TIMES, GARBAGE = 3_000, 40, 12, 5
 NEW_CAMPAIGN = 990_001
 """A campaign that nobody has made yet."""
@@ -22,6 +23,7 @@ class Scene:
     site: Site
     address: str
     consumer: Running
+    watch: Running
 
     def send_clicks(self, number: int, seed: int, **shares: float) -> None:
         values = Clicks(seed, sample_campaigns()).records(Shares(**shares).counts(number))
@@ -34,6 +36,13 @@ class Scene:
             " SELECT %s, min(id), 'Made late', 0.25, true FROM ads_advertiser",
             NEW_CAMPAIGN,
         )
+
+    @contextmanager
+    def nobody_watching(self) -> Iterator[None]:
+        """While the block lasts nobody works on runs, nor on failed records that are due again by themselves."""
+        self.watch.drain()
+        yield
+        self.watch = self.site.start(*WATCH)
 
     def start_consumer(self) -> None:
         self.consumer = self.site.consumer("clicks")
@@ -53,8 +62,7 @@ def scene(site: Site) -> Iterator[Scene]:
              DJANGO_SUPERUSER_PASSWORD=OPERATOR).ok()  # fmt: skip
     port = free_port(0)
     web = site.start("runserver", "--noreload", "--nostatic", f"127.0.0.1:{port}")
-    made = Scene(site, f"http://127.0.0.1:{port}", site.consumer("clicks"))
-    site.start("reprocess_failures", "--watch")
+    made = Scene(site, f"http://127.0.0.1:{port}", site.consumer("clicks"), site.start(*WATCH))
     made.send_clicks(GOOD, seed=1)
     site.send("ads.clicks", _faulty())
     site.settled(GOOD + UNKNOWN + BAD_TIMES + GARBAGE)
