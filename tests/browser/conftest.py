@@ -18,18 +18,23 @@ __all__ = ["servers", "template"]
 
 
 @pytest.fixture(scope="session")
-def chrome() -> Iterator[Browser]:
-    path = chromium()
-    if path is None:
+def path() -> str:
+    """Where Chromium is."""
+    found = chromium()
+    if found is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(INSTALL)
+    return found
+
+
+@pytest.fixture
+def chrome(path: str) -> Iterator[Browser]:
+    """For one test only: while Playwright is at work its event loop is this thread's, and Django's ORM refuses to run."""
     with browser(path) as launched:
         yield launched
 
 
 @pytest.fixture(scope="session")
-def stage(
-    servers: Addresses, template: str, chrome: Browser, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Scene]:
+def stage(servers: Addresses, template: str, path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     folder: Path = tmp_path_factory.mktemp("browser")
     with made_site(servers, template, folder) as site, scene(site) as made:
         yield made
