@@ -28,7 +28,7 @@ def path() -> str:
 
 @pytest.fixture
 def chrome(path: str) -> Iterator[Browser]:
-    """For one test only: while Playwright is at work its event loop is this thread's, and Django's ORM refuses to run."""
+    """For one test only: while Playwright is at work its event loop is this thread's, and the ORM refuses to run."""
     with browser(path) as launched:
         yield launched
 
