@@ -48,7 +48,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture(autouse=True)
 def _size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(liveview.shutil, "get_terminal_size", lambda: os.terminal_size((COLUMNS, LINES)))
+    monkeypatch.setattr(liveview.shutil, "get_terminal_size", lambda **_: os.terminal_size((COLUMNS, LINES)))
     monkeypatch.setattr(liveview, "_EVERY", 0.001)
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
@@ -125,7 +125,7 @@ def test_a_log_that_is_longer_than_the_screen_leaves_the_view_whole(
 
 
 def test_it_never_takes_more_lines_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(liveview.shutil, "get_terminal_size", lambda: os.terminal_size((20, 4)))
+    monkeypatch.setattr(liveview.shutil, "get_terminal_size", lambda **_: os.terminal_size((20, 4)))
     terminal = Terminal(20, 4)
     assert len(shown(monkeypatch, terminal, *[lambda: None] * 10)) == 1
 
