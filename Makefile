@@ -10,6 +10,9 @@ RUN := $(BIN)/python manage.py
 PRODUCTION := DEBUG=off HTTPS=on ALLOWED_HOSTS=example.org CSRF_TRUSTED_ORIGINS=https://example.org \
 	SECRET_KEY="$$($(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(64))')"
 
+# How many processes share the tests out: they wait more than they compute.
+WORKERS ?= 2
+
 # What `make chaos` is told.
 SEED ?= 1
 FAULTS ?= 1000
@@ -26,8 +29,8 @@ setup: $(STAMP)  ## the virtual environment in .venv, from the pinned requiremen
 demo: setup  ## the whole path from Kafka to the admin, with sample events (DEMO_ARGS=--no-serve: without the admin)
 	@$(RUN) demo $(DEMO_ARGS)
 
-test: setup up  ## the whole suite against the local servers (PYTEST_ARGS="-k name" for a part)
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: setup up  ## the whole suite against the local servers (PYTEST_ARGS="-k name" for a part, WORKERS=0 for one after the other)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 chaos: setup  ## whole processes under faults, on servers of its own (SEED=1 FAULTS=1000 MINUTES=60, CHAOS_ARGS="--round 3 --keep")
 	@$(BIN)/python -m tests.chaos --seed $(SEED) --faults $(FAULTS) --minutes $(MINUTES) $(CHAOS_ARGS)
