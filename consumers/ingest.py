@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import cache
+from itertools import compress, repeat
 from typing import Any, ClassVar, Literal, TypeVar
 
+from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 from django.db.models.constants import OnConflict
 
-from consumers.core.errors import Misconfigured
+from consumers.core.errors import Misconfigured, point_at, pointed_at
 from consumers.core.optimism import Optimism
+from consumers.keys import Keys
 from consumers.postgres.copy import CopyTable, copy_table
 from consumers.postgres.copytext import Unplain, unsupported
 from consumers.postgres.presave import omitted, prepare
@@ -81,17 +84,57 @@ def ingest(
     unique: Sequence[str],
     using: str = DEFAULT_DB_ALIAS,
     path: Path = "auto",
+    *,
+    distinct: bool = False,
 ) -> Newness:
     """Write rows, instances of `model` or of its `row_type`, but for those whose keys (`unique`) are there already.
 
     Returns None if all were new, or else for each row whether it was. Of several rows with one key only the first is
-    written. Instances are left as they are; see `mark_new`.
+    written, even into a table that would take them all, as a partitioned one does; the others are not looked at.
+    `distinct` says that no key is repeated, which saves looking for it. Instances are left as they are; see `mark_new`.
 
     Raises:
         ValueError, TypeError, ValidationError: a value that a field cannot make anything of; nothing was sent.
         django.db.Error: what the database refused. As after any failed statement, roll back before going on.
         Misconfigured: COPY is demanded for a model whose columns it cannot serve.
     """
+    firsts = None if distinct else _firsts(model, rows, unique)
+    if firsts is None:
+        return _write(model, rows, unique, using, path)
+    try:
+        newness = _write(model, [rows[place] for place in firsts], unique, using, path)
+    except Exception as error:
+        if (place := pointed_at(error)) is not None:
+            point_at(error, firsts[place])
+        raise
+    new = set(compress(firsts, newness or repeat(True)))
+    return [place in new for place in range(len(rows))]
+
+
+def _firsts(model: type[models.Model], rows: Sequence[Any], unique: Sequence[str]) -> list[int] | None:
+    """The places of the rows with keys that come for the first time; None if that is all of them, or keys cannot be
+    had: the writing will say why."""
+    try:
+        keys = _tokens(model, rows, unique)
+        if len(set(keys)) == len(keys):
+            return None
+    except (ValueError, TypeError, ValidationError):
+        return None
+    firsts: dict[Any, int] = {}
+    for place, key in enumerate(keys):
+        firsts.setdefault(key, place)
+    return list(firsts.values())
+
+
+def _tokens(model: type[models.Model], rows: Sequence[Any], unique: Sequence[str]) -> list[Any]:
+    """Equal for rows with equal keys; a key that is NULL, or NULL in part, equals nothing."""
+    with suppress(ValueError, TypeError, ValidationError):
+        return Keys(model, unique).tokens(rows)
+    return [object() if None in key else key for key in _keys(model, rows, unique)]
+
+
+def _write(model: type[models.Model], rows: Sequence[Any], unique: Sequence[str], using: str, path: Path) -> Newness:
+    """Write rows of distinct keys."""
     table = _copy_table(model, rows, tuple(unique), using, path) if rows else None
     if table is not None:
         prepare(model, rows)
@@ -150,22 +193,15 @@ def _copy(
             optimism.failed()
         if any(map(table.lacks_key, lines)):
             return _insert(model, rows, unique, using)
-        return _merge(model, rows, unique, table, lines)
+        return _merge(table, lines)
 
 
-def _merge(
-    model: type[models.Model], rows: Sequence[Any], unique: Sequence[str], table: CopyTable, lines: Sequence[str]
-) -> Newness:
-    """By way of the stage, repeats of a key included: the table's rules are theirs too."""
-    texts = [table.key(line) for line in lines]
-    keys: Sequence[Any] = texts if table.key_text_is_exact else _keys(model, rows, unique)
-    firsts: dict[Any, int] = {}
-    for place, key in enumerate(keys):
-        firsts.setdefault(key, place)
-    order = sorted(range(len(lines)), key=lambda place: texts[firsts[keys[place]]])
-    held = table.merge([lines[place] for place in order])
-    new = set(firsts.values()).difference(order[number] for number in held)
-    return None if len(new) == len(rows) else [place in new for place in range(len(rows))]
+def _merge(table: CopyTable, lines: Sequence[str]) -> Newness:
+    """By way of the stage, in the order of the keys' text."""
+    texts = list(map(table.key, lines))
+    order = sorted(range(len(lines)), key=texts.__getitem__)
+    held = {order[number] for number in table.merge([lines[place] for place in order])}
+    return [place not in held for place in range(len(lines))] if held else None
 
 
 def _insert(model: type[models.Model], rows: Sequence[Any], unique: Sequence[str], using: str) -> Newness:
@@ -183,10 +219,7 @@ def _insert(model: type[models.Model], rows: Sequence[Any], unique: Sequence[str
     with connections[using].cursor() as cursor:
         cursor.execute(statement, params)
         inserted = {_normal(compiler.returning_fields, values) for values in cursor.fetchall()}
-    newness = []
-    for key in _keys(model, instances, unique):
-        newness.append(key in inserted)
-        inserted.discard(key)
+    newness = [key in inserted for key in _keys(model, instances, unique)]
     return None if all(newness) else newness
 
 

@@ -19,11 +19,11 @@ from django.db.models.functions import Length
 from consumers import registry
 from consumers.concurrency import Permits, end_thread
 from consumers.core.chunks import Chunk
-from consumers.core.errors import ConsumerError, Misconfigured, TooLarge, TransientError
+from consumers.core.errors import ConsumerError, Misconfigured, TransientError
 from consumers.core.flood import FloodGuard, FloodPolicies, FloodPolicy
 from consumers.core.outcomes import Outcomes
 from consumers.database import connection_scope, forbid_queries_in_workers
-from consumers.models import FailedRecord
+from consumers.models import RETRIABLE, FailedRecord
 from consumers.pipeline.failed_progress import FailedRecordProgress
 from consumers.pipeline.flow import Flow
 from consumers.postgres.errors import describe, is_outage
@@ -65,8 +65,7 @@ class Selection:
             "retry_after__lte": self.due_at,
         }
         given = {name: value for name, value in conditions.items() if value is not None}
-        whole = FailedRecord.objects.using(using).exclude(reason=TooLarge.REASON)
-        return whole.filter(status=FailedRecord.Status.PENDING, **given)
+        return FailedRecord.objects.using(using).filter(RETRIABLE, **given)
 
 
 @dataclass

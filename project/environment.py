@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+ON = ("on", "yes", "y", "true", "ok", "1")
+OFF = ("off", "no", "n", "false", "0")
+
 DATABASE_SCHEMES = ("postgres", "postgresql", "pgsql", "psql")
 DATABASE_URL_LOOKS = (
     "postgres://user:password@host:port/name; in the password write % as %25, / as %2F, # as %23, ? as %3F, @ as %40"
@@ -31,6 +34,18 @@ class Environment(environ.Env):  # type: ignore[misc]
             return super().get_value(var, *args, **kwargs)
         except ValueError as error:
             raise ImproperlyConfigured(f"{var} (from the environment or .env) cannot be read: {error}") from error
+
+    def switch(self, var: str, *, default: bool) -> bool:
+        """On or off, in any of the usual words; an empty variable counts as not set.
+
+        Raises:
+            ImproperlyConfigured: it is something else.
+        """
+        value = self.str(var, default="")
+        word = value.strip().lower()
+        if word and word not in ON + OFF:
+            raise ImproperlyConfigured(f"{var} (from the environment or .env) must be on or off, not {value!r}")
+        return word in ON if word else default
 
     def one_of(self, var: str, *choices: str) -> str:
         """One of the choices, in any case; the first where the variable is not set. An empty one stands for that.

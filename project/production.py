@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from django.core.checks.security.base import (
+    SECRET_KEY_INSECURE_PREFIX,
+    SECRET_KEY_MIN_LENGTH,
+    SECRET_KEY_MIN_UNIQUE_CHARACTERS,
+)
 from django.core.exceptions import ImproperlyConfigured
 
-LOCAL, PRODUCTION = "local", "production"
+from consumers.core.hosts import is_loopback
 
-SHORTEST_SECRET = 50
-FEWEST_CHARACTERS = 5
-"""Of a secret: what Django's own `check --deploy` wants."""
-MADE_BY_STARTPROJECT = "django-insecure-"
+LOCAL, PRODUCTION = "local", "production"
 
 
 def why_production(asked: str, *, https: bool, hosts: Sequence[str], database: Mapping[str, Any]) -> str:
@@ -27,11 +28,11 @@ def why_production(asked: str, *, https: bool, hosts: Sequence[str], database: M
     if https:
         return "HTTPS is on"
     for host in hosts:
-        if not _is_loopback(host):
+        if not is_loopback(host):
             return f"ALLOWED_HOSTS has {host!r}, which is not this machine alone"
     server = str(database.get("OPTIONS", {}).get("host") or database.get("HOST") or "")
     for host in server.split(","):
-        if not _is_loopback(host):
+        if not is_loopback(host):
             return f"the database is on another machine, {host!r}"
     return ""
 
@@ -64,19 +65,8 @@ def _faults(secret: str, debug: bool, hosts: Sequence[str]) -> Iterator[str]:
 def _weakness(secret: str) -> str:
     if not secret:
         return "is not set"
-    if secret.startswith(MADE_BY_STARTPROJECT):
+    if secret.startswith(SECRET_KEY_INSECURE_PREFIX):
         return "is one that `startproject` made for development"
-    if len(secret) < SHORTEST_SECRET or len(set(secret)) < FEWEST_CHARACTERS:
-        return f"is too easy to guess (fewer than {SHORTEST_SECRET} characters, or nearly all of them the same)"
+    if len(secret) < SECRET_KEY_MIN_LENGTH or len(set(secret)) < SECRET_KEY_MIN_UNIQUE_CHARACTERS:
+        return f"is too easy to guess (fewer than {SECRET_KEY_MIN_LENGTH} characters, or nearly all of them the same)"
     return ""
-
-
-def _is_loopback(host: str) -> bool:
-    """Whether only this machine can be meant: loopback addresses, `localhost`, sockets in the file system."""
-    name = host.strip().strip("[]").lower()
-    if not name or name.startswith(("/", "@")) or name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

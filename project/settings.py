@@ -17,7 +17,7 @@ Environment.read_env(BASE_DIR / ".env")
 STATE_DIR = state_folder(BASE_DIR)
 _local = local_addresses(STATE_DIR)
 
-DEBUG = env.bool("DEBUG", default=False)
+DEBUG = env.switch("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
@@ -44,7 +44,7 @@ DATABASES["default"].setdefault("OPTIONS", {}).update(
     }
 )
 
-_https = env.bool("HTTPS", default=False)
+_https = env.switch("HTTPS", default=False)
 _why_production = why_production(
     env.one_of("DEPLOYMENT", "", LOCAL, PRODUCTION), https=_https, hosts=ALLOWED_HOSTS, database=DATABASES["default"]
 )
@@ -59,10 +59,10 @@ CONSUMERS = {
     "properties": KAFKA_PROPERTIES,
     "group_protocol": env.str("KAFKA_GROUP_PROTOCOL", default="classic"),
     "topic_prefix": env.str("CONSUMERS_TOPIC_PREFIX", default=""),
-    "flood_guard": env.str("CONSUMERS_FLOOD_GUARD", default="on").lower() not in ("off", "0", "false", "no"),
+    "flood_guard": env.switch("CONSUMERS_FLOOD_GUARD", default=True),
     "flood_topics": env.properties("CONSUMERS_FLOOD_TOPICS"),
     "lanes": env.int("CONSUMERS_LANES", default=3),
-    "tracing": env.bool("CONSUMERS_TRACING", default=False),
+    "tracing": env.switch("CONSUMERS_TRACING", default=False),
     "reporting_interval": env.float("CONSUMERS_REPORTING_INTERVAL", default=2.0),
     "version": env.str("CONSUMERS_VERSION", default=""),
     "not_ready_after": env.float("CONSUMERS_NOT_READY_AFTER", default=60.0),
@@ -79,7 +79,7 @@ CONSUMERS = {
     },
     "keep_resolved_days": env.int("CONSUMERS_KEEP_RESOLVED_DAYS", default=30),
     "keep_discarded_days": env.int("CONSUMERS_KEEP_DISCARDED_DAYS", default=90),
-    "adaptive": env.str("CONSUMERS_ADAPTIVE", default="on").lower() not in ("off", "0", "false", "no"),
+    "adaptive": env.switch("CONSUMERS_ADAPTIVE", default=True),
 }
 
 # Alerts are mailed by this server, from this address; nobody waits for it longer than this many seconds.

@@ -44,6 +44,7 @@ def consumer(**changes: Any) -> ConsumerReport:
         "polled_age": 0.1,
         "stands_still": 0.0,
         "holding": "",
+        "broker": "",
         "rebalances": 1,
         "fenced": 0,
         "outages": 0,

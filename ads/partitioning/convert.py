@@ -7,6 +7,7 @@ interrupted has left behind, the next one finds and goes on from.
 
 from __future__ import annotations
 
+from ads.partitioning import upkeep
 from ads.partitioning.catalog import DEFAULT, KEY, TABLE, TIME, Catalogue, Facts
 from ads.partitioning.months import Month, months
 from ads.partitioning.steps import CannotPartition, Step
@@ -36,7 +37,7 @@ def steps(catalogue: Catalogue, boundary: Month, last: Month) -> list[Step]:
         *_index(catalogue, facts),
         *_check(facts, boundary),
         _swap(catalogue, boundary, last),
-        Step(title="fresh statistics for the planner", statements=[f"ANALYZE {TABLE}"], is_alone=True),
+        upkeep.statistics(),
     ]
 
 
@@ -185,7 +186,7 @@ def _take_its_place(facts: Facts, old: str, boundary: Month) -> list[str]:
 def _partitions(boundary: Month, last: Month) -> list[str]:
     return [
         *(
-            f"CREATE TABLE {TABLE}_{month.suffix} PARTITION OF {TABLE}"
+            f"CREATE TABLE {upkeep.name_of(month)} PARTITION OF {TABLE}"
             f" FOR VALUES FROM ({month.literal}) TO ({month.plus(1).literal})"
             for month in months(boundary, last)
         ),

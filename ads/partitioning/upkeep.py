@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from ads.partitioning.catalog import TABLE, TIME, Catalogue, Partition
+from ads.partitioning.catalog import TABLE, TIME, Catalogue, Facts, Partition
 from ads.partitioning.months import Month, months
 from ads.partitioning.steps import CannotPartition, Step
 
@@ -38,10 +37,15 @@ def to_make(catalogue: Catalogue, now: Month, last: Month) -> list[Making]:
     partitions = catalogue.partitions()
     edges = [edge for each in partitions if (edge := each.lower or each.upper)]
     wanted = months(Month.of(min(edges)) if edges else now, last)
-    parents, columns = catalogue.facts().parents, catalogue.facts().columns
+    facts = catalogue.facts()
     missing = [month for month in wanted if not any(_covers(each, month) for each in partitions)]
     default = next((each.name for each in partitions if each.is_default), None)
-    return [Making(f"{TABLE}_{month.suffix}", _make(month, default, parents, columns)) for month in missing]
+    return [Making(name_of(month), _make(month, default, facts)) for month in missing]
+
+
+def name_of(month: Month) -> str:
+    """The name of a month's partition."""
+    return f"{TABLE}_{month.suffix}"
 
 
 def to_drop(catalogue: Catalogue, before: Month, now: Month) -> list[Dropping]:
@@ -83,9 +87,9 @@ def _covers(partition: Partition, month: Month) -> bool:
     return starts and (partition.upper is None or partition.upper > month.start)
 
 
-def _make(month: Month, default: str | None, parents: Sequence[str], columns: Sequence[str]) -> Step:
+def _make(month: Month, default: str | None, facts: Facts) -> Step:
     """Made apart, filled, and attached: only the DEFAULT partition is locked against the consumers."""
-    name, listed = f"{TABLE}_{month.suffix}", ", ".join(columns)
+    name, listed = name_of(month), ", ".join(facts.columns)
     first, end = month.literal, month.plus(1).literal
     move = (
         # names from the catalogue, dates of our own
@@ -95,7 +99,7 @@ def _make(month: Month, default: str | None, parents: Sequence[str], columns: Se
     return Step(
         title=f"the partition of {month}",
         locks=[
-            *([f"LOCK TABLE {', '.join(parents)} IN SHARE ROW EXCLUSIVE MODE"] if parents else []),
+            *([f"LOCK TABLE {', '.join(facts.parents)} IN SHARE ROW EXCLUSIVE MODE"] if facts.parents else []),
             f"LOCK TABLE ONLY {TABLE} IN SHARE UPDATE EXCLUSIVE MODE",
             *([f"LOCK TABLE {default} IN ACCESS EXCLUSIVE MODE"] if default else []),
         ],

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from django.db.models import Count, Max, QuerySet
 from django.http import QueryDict
 
+from consumers.admin.digits import is_number
+from consumers.admin.visible import visible
 from consumers.models import FailedRecord
 
 FROZEN = 1_000
 """Records carried by id. More than that should not be reprocessed within one request either."""
-
-_BIGGEST = 2**63 - 1
 
 
 class BadChoice(ValueError):
@@ -44,11 +44,13 @@ class Choice:
     def ids_field(self) -> str:
         return ",".join(map(str, self.ids or ()))
 
-    def by_reason(self, bound: int) -> list[tuple[str, str, int]]:
-        """Consumer, reason and number, the most frequent first, of the first `bound` records."""
-        first = FailedRecord.objects.filter(pk__in=self.records.values("pk")[:bound])
-        groups = first.values("consumer", "reason").annotate(number=Count("pk")).order_by("-number", "reason")
-        return [(group["consumer"], group["reason"], group["number"]) for group in groups]
+
+def by_reason(records: QuerySet[FailedRecord], bound: int) -> list[tuple[str, str, int]]:
+    """Consumer, reason and number, the most frequent first, of the first `bound` records; fit to be printed."""
+    first = FailedRecord.objects.filter(pk__in=records.values("pk")[:bound])
+    groups = first.values("consumer", "reason").annotate(number=Count("pk"))
+    ordered = groups.order_by("-number", "consumer", "reason")
+    return [(visible(each["consumer"]), visible(each["reason"]), each["number"]) for each in ordered]
 
 
 def choose(matching: QuerySet[FailedRecord], *, always_by_id: bool) -> Choice:
@@ -80,6 +82,6 @@ def confirmed_choice(everything: QuerySet[FailedRecord], matching: QuerySet[Fail
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= _BIGGEST):
+    if not is_number(text):
         raise BadChoice("the confirmation can't be read; start the action again from the list")
     return int(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import messages
@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from consumers.admin.choice import FROZEN, BadChoice, Choice, confirmed_choice
+from consumers.admin.choice import FROZEN, BadChoice, Choice, by_reason, confirmed_choice
 from consumers.admin.paging import EXACT_UP_TO, EstimatedCountPaginator
 from consumers.admin.visible import visible
 
@@ -28,7 +28,7 @@ def ask(
     model_admin: RecordAdmin, request: HttpRequest, action: str, choice: Choice, form: forms.Form | None = None
 ) -> HttpResponse | None:
     """The confirmation page; where nothing is pending, a message instead and None."""
-    number = EstimatedCountPaginator(choice.records, 1).count
+    number = expected(choice.records)
     if not number:
         text = f"None of the selected records is pending: there is nothing to {action}."
         model_admin.message_user(request, text, messages.WARNING)
@@ -41,9 +41,7 @@ def ask(
         "media": model_admin.media,
         "action": action,
         "choice": choice,
-        "number": f"{'' if number <= EXACT_UP_TO else 'about '}{count_of(number)}",
-        "groups": [(visible(name), visible(reason), count) for name, reason, count in choice.by_reason(EXACT_UP_TO)],
-        "groups_of": f"{EXACT_UP_TO:,}" if number > EXACT_UP_TO else "",
+        **in_figures(choice.records, number),
         "chosen_by": [(visible(name), visible(str(value))) for name, value in request.GET.items()] if across else [],
         "selected": request.POST.getlist(ACTION_CHECKBOX_NAME)[:FROZEN] or ["0"],
         "select_across": "1" if across else "0",
@@ -52,6 +50,21 @@ def ask(
         "form": form,
     }
     return TemplateResponse(request, "admin/consumers/failedrecord/confirm_action.html", context)
+
+
+def expected(records: QuerySet[FailedRecord]) -> int:
+    """How many records it is: exact while they are few, the planner's estimate beyond."""
+    return EstimatedCountPaginator(records, 1).count
+
+
+def in_figures(records: QuerySet[FailedRecord], number: int) -> dict[str, Any]:
+    """What a page says of the records before something happens to them: how many they are, and of which reasons."""
+    is_exact = number <= EXACT_UP_TO
+    return {
+        "number": count_of(number) if is_exact else f"about {count_of(number)}",
+        "groups": by_reason(records, EXACT_UP_TO),
+        "groups_of": "" if is_exact else f"{EXACT_UP_TO:,}",
+    }
 
 
 def confirmed(model_admin: RecordAdmin, request: HttpRequest, matching: QuerySet[FailedRecord]) -> Choice | None:

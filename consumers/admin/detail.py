@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from django.db.models.functions import Left, Length, Substr
 
 from consumers import registry
 from consumers.admin.history import attempts_of, edits_of, notes_of
-from consumers.admin.jsontext import Path
+from consumers.admin.jsontext import Json, Path
 from consumers.admin.offending import Offence, offence_in
 from consumers.admin.payload import (
     DECODED,
@@ -32,25 +32,29 @@ from consumers.headers import unpack_headers
 from consumers.models import FailedRecord
 
 
+class _Contents(NamedTuple):
+    """What is stored of a record, its value read, and what is to be hidden of it."""
+
+    stored: Mapping[str, Any]
+    value: Head
+    document: Json | None
+    redaction: Redaction
+
+
 def describe(record: FailedRecord, *, reveal: bool = False) -> dict[str, Any]:
     """The template's variables, each fit to be printed. `reveal` shows also what the consumer redacts."""
-    stored = _stored(record)
-    value = Head(_bytes(stored["value_head"]), stored["value_size"] or 0)
-    document = parse(value)
-    redaction = redaction_seen(redaction_of(record.consumer, lifted=reveal), document)
+    contents = _contents(record, reveal=reveal)
+    stored, redaction = contents.stored, contents.redaction
     headers, remark = _headers(stored, redaction)
-    offence = offence_in(stored["message_head"], wire_names(record.consumer))
     return {
-        "value": present_value(value, document, redaction, _marked(offence)),
-        "offence": _remark(offence),
-        "key": present_key(Head(_bytes(stored["key_head"]), stored["key_size"] or 0), redaction),
+        **_in_brief(record, contents),
+        "key": present_key(Head.of(stored["key_head"], stored["key_size"]), redaction),
         "headers": headers,
         "headers_remark": remark,
         "reason": visible(record.reason),
         "facts": _facts(record),
         "history": _history(record),
         "exception": visible(record.exception),
-        "message": present_text(stored["message_head"], redaction),
         "traceback": lines_of(present_text(stored["traceback_head"], redaction)),
         "redacted": sorted(redaction.fields),
         "hides": redaction.asked_for,
@@ -59,6 +63,28 @@ def describe(record: FailedRecord, *, reveal: bool = False) -> dict[str, Any]:
         "edits": edits_of(record, redaction),
         "notes": notes_of(record),
     }
+
+
+def describe_in_brief(record: FailedRecord) -> dict[str, Any]:
+    """Those of the variables that tell what failed, without what the consumer redacts."""
+    return _in_brief(record, _contents(record, reveal=False))
+
+
+def _in_brief(record: FailedRecord, contents: _Contents) -> dict[str, Any]:
+    stored, value, document, redaction = contents
+    offence = offence_in(stored["message_head"], wire_names(record.consumer))
+    return {
+        "value": present_value(value, document, redaction, _marked(offence)),
+        "offence": _remark(offence),
+        "message": present_text(stored["message_head"], redaction),
+    }
+
+
+def _contents(record: FailedRecord, *, reveal: bool) -> _Contents:
+    stored = _stored(record)
+    value = Head.of(stored["value_head"], stored["value_size"])
+    document = parse(value)
+    return _Contents(stored, value, document, redaction_seen(redaction_of(record.consumer, lifted=reveal), document))
 
 
 def wire_names(consumer: str) -> dict[str, str]:
@@ -128,10 +154,6 @@ def _stored(record: FailedRecord) -> Mapping[str, Any]:
         traceback_head=Left("traceback", SHOWN + 1),
     )
     return query.get()
-
-
-def _bytes(column: Any) -> bytes | None:
-    return None if column is None else bytes(column)
 
 
 def _headers(stored: Mapping[str, Any], redaction: Redaction) -> tuple[list[tuple[str, Part]], str]:

@@ -168,11 +168,11 @@ class FailedRecordAdmin(FailedRecordModelAdmin):
         return response
 
     def _record(self, request: HttpRequest, pk: int) -> FailedRecord:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
         record = self.get_object(request, str(pk))
         if record is None:
             raise Http404(f"there is no failed record {pk}")
-        if not self.has_view_permission(request, record):
-            raise PermissionDenied
         return record
 
     def change_view(
@@ -186,10 +186,9 @@ class FailedRecordAdmin(FailedRecordModelAdmin):
         return response
 
     def _described(self, request: HttpRequest, record: FailedRecord, *, reveal: bool) -> dict[str, Any]:
-        alike = urlencode({"fingerprint": record.fingerprint})
         return {
             "record": describe(record, reveal=reveal),
-            "alike": f"{reverse('admin:consumers_failedrecord_changelist')}?{alike}",
+            "alike": reverse("admin:consumers_failedrecord_changelist", query={"fingerprint": record.fingerprint}),
             "pending": record.status == FailedRecord.Status.PENDING,
             "may_reprocess": self.has_reprocess_permission(request),
             "may_discard": self.has_discard_permission(request),

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from consumers import registry
+from consumers.admin.digits import is_number
 from consumers.admin.distinct import leading_values
 from consumers.admin.visible import visible
 from consumers.models import FailedRecord
@@ -89,7 +90,7 @@ class RunFilter(EqualsFilter):
         run = self.value()
         if run is None:
             return queryset
-        if not (run.isascii() and run.isdigit() and len(run) < 19):
+        if not is_number(run):
             return queryset.none()
         return queryset.filter(attempt_set__run=int(run), attempt_set__succeeded=False)
 
@@ -99,7 +100,7 @@ class FailedSinceFilter(admin.SimpleListFilter):
 
     title = "last failed"
     parameter_name = "since"
-    spans: ClassVar[dict[str, tuple[str, datetime.timedelta | None]]] = {
+    spans: ClassVar[dict[str, tuple[str, datetime.timedelta]]] = {
         "1h": ("in the past hour", datetime.timedelta(hours=1)),
         "3h": ("in the past 3 hours", datetime.timedelta(hours=3)),
         "1d": ("in the past 24 hours", datetime.timedelta(days=1)),

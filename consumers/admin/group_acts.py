@@ -64,10 +64,12 @@ def act_on(model_admin: ModelAdmin[FailureGroup], request: HttpRequest, pk: int)
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
     act = ACTS.get(request.POST.get("do", ""))
-    if act is None or not FailureGroup.objects.filter(pk=pk).exists():
+    if act is None:
         raise Http404
     if not (model_admin.has_view_permission(request) and request.user.has_perm(act.permission)):
         raise PermissionDenied
+    if not FailureGroup.objects.filter(pk=pk).exists():
+        raise Http404
     form = act.form(request.POST)
     if not form.is_valid():
         said = " ".join(str(error) for errors in form.errors.values() for error in errors)

@@ -7,13 +7,13 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from consumers.admin.distinct import leading_values
-from consumers.admin.filters import EqualsFilter
+from consumers.admin.filters import EqualsFilter, TopicFilter
 from consumers.inbox.groups import OPEN
-from consumers.models import FailedRecord, FailureGroup
+from consumers.models import FailureGroup
 
 TAKEN_UP = 200
 """Choices shown at most."""
@@ -52,12 +52,7 @@ class GroupReasonFilter(EqualsFilter):
         return _distinct("reason")
 
 
-class GroupTopicFilter(EqualsFilter):
-    title = parameter_name = "topic"
-
-    def values(self) -> Iterable[str]:
-        return (topic for _, topic in leading_values(FailedRecord, "group", "topic"))
-
+class GroupTopicFilter(TopicFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         topic = self.value()
         if topic is None:
@@ -75,12 +70,12 @@ class AssignedFilter(EqualsFilter):
         return _distinct("assigned_to")
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        names = [(name, name) for name, _ in super().lookups(request, model_admin) if name != "-"]
         me = request.user.get_username()
-        return [("-", "nobody"), (me, f"{me} (me)"), *(each for each in names if each[0] != me)]
+        others = [each for each in super().lookups(request, model_admin) if each[0] not in ("-", me)]
+        return [("-", "nobody"), (me, f"{me} (me)"), *others]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(Q(assigned_to="")) if self.value() == "-" else super().queryset(request, queryset)
+        return queryset.filter(assigned_to="") if self.value() == "-" else super().queryset(request, queryset)
 
 
 def _distinct(field: str) -> list[str]:

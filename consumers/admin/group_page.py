@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 
-from consumers.admin.detail import describe
+from consumers.admin.detail import describe_in_brief
+from consumers.admin.digits import is_number
+from consumers.admin.failures import LARGE
 from consumers.admin.group_forms import ArchiveForm, AssignForm, CommentForm, DiscardGroupForm, staff
+from consumers.admin.group_messages import messages_of
 from consumers.admin.group_text import records_of, status_badge
 from consumers.admin.sparkline import PAGE_STEP, empty, sparkline, trends
 from consumers.admin.visible import moment, visible
@@ -35,7 +39,7 @@ def describe_group(request: HttpRequest, group: FailureGroup) -> dict[str, Any]:
         "subtitle": None,
         "group": group,
         "badge": status_badge(group),
-        "message": visible(group.message),
+        "message": messages_of([group])[group.pk],
         "exception": visible(group.exception),
         "facts": _facts(group),
         "numbers": _numbers(group),
@@ -55,7 +59,7 @@ def _doing(request: HttpRequest, group: FailureGroup) -> dict[str, Any]:
     lacks = {name: "" if request.user.has_perm(f"consumers.{name}") else text for name, text in LACKS.items()}
     return {
         "act_url": reverse("admin:consumers_failuregroup_act", args=[group.pk]),
-        "retry_url": _retry_url(),
+        "retry_url": reverse("admin:consumers_retryrun_start"),
         "comment_form": CommentForm(auto_id="comment_%s"),
         "assign_form": AssignForm(auto_id="assign_%s", initial={"to": group.assigned_to}),
         "archive_form": ArchiveForm(auto_id="archive_%s"),
@@ -73,29 +77,40 @@ def _nothing_pending(group: FailureGroup) -> str:
     return "" if group.pending else "Nothing is pending in this group."
 
 
-def _retry_url() -> str:
-    """Where a retry of many records begins; empty where only the list's own action is to be had."""
-    try:
-        return reverse("admin:consumers_retryrun_start")
-    except NoReverseMatch:
-        return ""
-
-
 def _newest(group: FailureGroup) -> int:
     alike = FailedRecord.objects.filter(fingerprint=group.fingerprint).order_by("-id")
     return alike.values_list("pk", flat=True).first() or 0
 
 
 def _example(request: HttpRequest, group: FailureGroup) -> dict[str, Any] | None:
-    """The example as its own page shows it to those who may not see what is redacted; None if it was deleted."""
-    record = FailedRecord.objects.filter(pk=group.example_id or 0).defer("value", "key", "headers").first()
-    if record is None or not request.user.has_perm("consumers.view_failedrecord"):
+    """A failure as its own page shows it to those who may not see what is redacted, and those of the group before and
+    after it; None where there is none, or none to be seen."""
+    if not request.user.has_perm("consumers.view_failedrecord"):
         return None
+    record = _asked_for(group, request.GET.get("example", "")) or _last(group)
+    if record is None:
+        return None
+    ids = _alike(group).values_list("pk", flat=True)
     return {
         "name": f"{record.topic}[{record.partition}]@{record.offset}",
         "url": reverse("admin:consumers_failedrecord_change", args=[record.pk]),
-        "record": describe(record, reveal=False),
+        "record": describe_in_brief(record),
+        "previous": ids.filter(pk__lt=record.pk).order_by("-pk").first(),
+        "next": ids.filter(pk__gt=record.pk).order_by("pk").first(),
     }
+
+
+def _asked_for(group: FailureGroup, pk: str) -> FailedRecord | None:
+    return _alike(group).filter(pk=pk).first() if is_number(pk) else None
+
+
+def _last(group: FailureGroup) -> FailedRecord | None:
+    """The one that the group remembers, even if it fails otherwise by now."""
+    return FailedRecord.objects.filter(pk=group.example_id or 0).defer(*LARGE).first()
+
+
+def _alike(group: FailureGroup) -> QuerySet[FailedRecord]:
+    return FailedRecord.objects.filter(consumer=group.consumer, fingerprint=group.fingerprint).defer(*LARGE)
 
 
 def _facts(group: FailureGroup) -> list[tuple[str, str]]:

@@ -7,7 +7,6 @@ from datetime import datetime
 
 from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from consumers.admin.visible import moment, visible
@@ -23,12 +22,7 @@ def status_badge(group: FailureGroup) -> SafeString:
 def records_of(group: FailureGroup, **more: str) -> str:
     """The list of the group's failed records."""
     conditions = {"consumer": group.consumer, "fingerprint": group.fingerprint} | more
-    return f"{reverse('admin:consumers_failedrecord_changelist')}?{urlencode(conditions)}"
-
-
-def pending_of(group: FailureGroup) -> str:
-    """The list of those that are pending."""
-    return records_of(group, status="pending")
+    return reverse("admin:consumers_failedrecord_changelist", query=conditions)
 
 
 def partitions_in_short(partitions: Sequence[int]) -> str:

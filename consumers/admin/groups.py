@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -16,15 +17,16 @@ from django.utils.safestring import SafeString
 
 from consumers.admin import group_filters as filters
 from consumers.admin.group_acts import ACTS, act_on
+from consumers.admin.group_messages import messages_of
 from consumers.admin.group_page import describe_group
-from consumers.admin.group_text import in_short, pending_of, places_in_short, records_of, status_badge
+from consumers.admin.group_text import in_short, places_in_short, records_of, status_badge
 from consumers.admin.matrix import FEW, HEADINGS, matrix
 from consumers.admin.paging import EstimatedCountPaginator
 from consumers.admin.readonly import LookOnly
 from consumers.admin.sparkline import LIST_STEP, empty, sparkline, trends
 from consumers.admin.visible import visible
 from consumers.inbox.rollup import roll_up
-from consumers.models import FailureGroup
+from consumers.models import FailedRecord, FailureGroup
 from consumers.settings import engine_settings
 
 if TYPE_CHECKING:
@@ -37,14 +39,16 @@ AT_A_GLANCE = 1_000
 
 
 class GroupList(ChangeList):
-    """A page of groups, with the trends of all of them fetched at once."""
+    """A page of groups, with what is fetched for all of them at once: trends, and what their messages may show."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         now = timezone.now()
         found = trends([group.pk for group in self.result_list], now, LIST_STEP)
+        readable = messages_of(self.result_list)
         for group in self.result_list:
             group.trend = found.get(group.pk) or empty(LIST_STEP)
+            group.readable = readable[group.pk]
 
 
 @admin.register(FailureGroup)
@@ -78,7 +82,7 @@ class FailureGroupAdmin(LookOnly, GroupModelAdmin):
         return GroupList
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        roll_up(engine_settings().database, AT_A_GLANCE)
+        self._take_up(request)
         rows = matrix(timezone.now())
         more = {
             "title": "Failure inbox",
@@ -88,6 +92,12 @@ class FailureGroupAdmin(LookOnly, GroupModelAdmin):
         }
         return super().changelist_view(request, more | (extra_context or {}))
 
+    def _take_up(self, request: HttpRequest) -> None:
+        """Bring the numbers up to date, for who may see them: Django itself asks only when the page is put together."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        roll_up(engine_settings().database, AT_A_GLANCE)
+
     # ---- the columns ------------------------------------------------------------------------------------------------
 
     @admin.display(description="status", ordering="status")
@@ -96,7 +106,7 @@ class FailureGroupAdmin(LookOnly, GroupModelAdmin):
         return format_html("{}{}", status_badge(group), assigned if group.assigned_to else "")
 
     @admin.display(description="what fails", ordering="reason")
-    def what(self, group: FailureGroup) -> SafeString:
+    def what(self, group: Any) -> SafeString:
         return format_html(
             '<a class="inbox-reason" href="{}">{}</a> <span class="failures-quiet">{} {}</span>'
             '<span class="inbox-message">{}</span><span class="inbox-line">{}{}</span>',
@@ -104,7 +114,7 @@ class FailureGroupAdmin(LookOnly, GroupModelAdmin):
             visible(group.reason),
             visible(group.consumer),
             visible(group.exception),
-            visible(group.message),
+            group.readable,
             places_in_short(group),
             _example(group),
         )
@@ -113,7 +123,7 @@ class FailureGroupAdmin(LookOnly, GroupModelAdmin):
     def shown_pending(self, group: FailureGroup) -> SafeString:
         return format_html(
             '<a class="inbox-number" href="{}">{}</a> <a class="inbox-line" href="{}">of {}</a>',
-            pending_of(group),
+            records_of(group, status=FailedRecord.Status.PENDING),
             f"{group.pending:,}",
             records_of(group),
             f"{group.count:,}",
@@ -154,7 +164,7 @@ class FailureGroupAdmin(LookOnly, GroupModelAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        roll_up(engine_settings().database, AT_A_GLANCE)
+        self._take_up(request)
         response = super().change_view(request, object_id, form_url, extra_context)
         # The context holds the group that Django has fetched and whose permissions it has checked.
         if isinstance(response, TemplateResponse) and response.context_data is not None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from consumers.admin.payload import Head, parse, present_text, present_value, redaction_seen
+from consumers.admin.editing.diff import shown
+from consumers.admin.payload import Head, Part, parse, present_text, present_value, redaction_seen
 from consumers.admin.redaction import Redaction
 from consumers.admin.visible import moment, visible
 from consumers.models import FailedAttempt, FailedRecord, FailureEdit
@@ -43,24 +44,27 @@ def _attempt(attempt: FailedAttempt, redaction: Redaction) -> dict[str, Any]:
 
 def edits_of(record: FailedRecord, redaction: Redaction) -> list[dict[str, Any]]:
     """The edits, the newest first; the first one that is not withdrawn is what later attempts process."""
-    edits = list(record.edits.order_by("-id")[:MOST])
+    edits = list(record.edits.defer("value").order_by("-id")[:MOST])
     in_force = next((edit.pk for edit in edits if edit.withdrawn_at is None), None)
     return [_edit(edit, redaction, is_in_force=edit.pk == in_force) for edit in edits]
 
 
 def _edit(edit: FailureEdit, redaction: Redaction, *, is_in_force: bool) -> dict[str, Any]:
-    value = bytes(edit.value)
-    head = Head(value, len(value))
-    document = parse(head)
     return {
         "by": visible(edit.by),
         "at": moment(edit.at),
         "reason": visible(edit.reason),
-        "diff": [(line[:1], visible(line)) for line in edit.diff.splitlines()],
+        "diff": shown(edit.diff),
         "is_in_force": is_in_force,
         "withdrawn": f"{moment(edit.withdrawn_at)} by {visible(edit.withdrawn_by)}" if edit.withdrawn_at else "",
-        "value": present_value(head, document, redaction_seen(redaction, document)) if is_in_force else None,
+        "value": _value(edit, redaction) if is_in_force else None,
     }
+
+
+def _value(edit: FailureEdit, redaction: Redaction) -> Part:
+    head = Head.of(edit.value)
+    document = parse(head)
+    return present_value(head, document, redaction_seen(redaction, document))
 
 
 def notes_of(record: FailedRecord) -> list[dict[str, str]]:

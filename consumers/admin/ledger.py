@@ -8,7 +8,6 @@ from django.contrib import admin
 from django.db.models import Model
 from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.http import urlencode
 
 from consumers.admin.readonly import LookOnly
 from consumers.models import OffsetGap, PartitionLedger, PositionMove
@@ -54,8 +53,8 @@ class PartitionLedgerAdmin(LedgerPagesAdmin):
     def failed_records(self, row: PartitionLedger) -> str:
         if not row.failed:
             return "0"
-        address = reverse("admin:consumers_failedrecord_changelist")
-        return format_html('<a href="{}?{}">{}</a>', address, urlencode({"topic": row.topic}), row.failed)
+        address = reverse("admin:consumers_failedrecord_changelist", query={"topic": row.topic})
+        return format_html('<a href="{}">{}</a>', address, row.failed)
 
 
 @admin.register(PositionMove)

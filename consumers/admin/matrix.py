@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db.models import Q, Sum
 from django.urls import reverse
-from django.utils.http import urlencode
 
+from consumers.admin.filters import FailedSinceFilter
 from consumers.admin.visible import visible
 from consumers.inbox.trends import STEP, floor
 from consumers.models import FailureGroup, ReasonBucket
 
-SPANS = {
-    "1h": timedelta(hours=1),
-    "3h": timedelta(hours=3),
-    "1d": timedelta(days=1),
-    "3d": timedelta(days=3),
-    "7d": timedelta(days=7),
-}
-"""By the code of the failed records' filter of time."""
+SPANS = {code: FailedSinceFilter.spans[code][1] for code in ("1h", "3h", "1d", "3d", "7d")}
 
 HEADINGS = ("pending", "1 h", "3 h", "24 h", "3 d", "7 d", "all")
 FEW = 6
@@ -77,4 +70,4 @@ def _row(reason: str, pending: int, came: dict[str, int], total: int) -> Row:
 
 
 def _failed(**conditions: str) -> str:
-    return f"{reverse('admin:consumers_failedrecord_changelist')}?{urlencode(conditions)}"
+    return reverse("admin:consumers_failedrecord_changelist", query=conditions)

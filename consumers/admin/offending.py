@@ -6,8 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-Path = tuple[str | int, ...]
-"""Names of members and places in arrays, from the value's root."""
+from consumers.admin.jsontext import Path
 
 _AT = re.compile(r" - at `(\$[^`]*)`")
 _MISSING = re.compile(r"missing required field `([^`]+)`")

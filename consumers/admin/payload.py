@@ -38,6 +38,12 @@ class Head:
     data: bytes | None
     size: int
 
+    @classmethod
+    def of(cls, column: bytes | memoryview | None, size: int | None = None) -> Head:
+        """What a column holds; its whole length where `column` is but the beginning."""
+        data = None if column is None else bytes(column)
+        return cls(data, len(data or b"") if size is None else size)
+
     @property
     def is_whole(self) -> bool:
         return self.data is not None and len(self.data) == self.size
@@ -82,8 +88,7 @@ def present_key(head: Head, redaction: Redaction) -> Part:
 
 def present_headers(headers: Iterable[tuple[str, bytes | None]], redaction: Redaction) -> list[tuple[str, Part]]:
     """Each header's name and value."""
-    heads = [(visible(name[:SHOWN]), Head(value, len(value or b""))) for name, value in headers]
-    return [(name, present_key(head, redaction)) for name, head in heads]
+    return [(visible(name[:SHOWN]), present_key(Head.of(value), redaction)) for name, value in headers]
 
 
 def present_text(text: str, redaction: Redaction) -> str:

@@ -17,6 +17,7 @@ from django.dispatch import Signal
 from consumers.alerts.message import AlertMessage
 from consumers.alerts.signing import sign
 from consumers.core.alerting import AlertPolicy
+from consumers.core.printable import printable
 
 logger = logging.getLogger(__name__)
 
@@ -46,12 +47,16 @@ def _signal(message: AlertMessage, policy: AlertPolicy) -> None:
 def _email(message: AlertMessage, policy: AlertPolicy) -> None:
     if not policy.emails:
         return  # no longer configured
-    body = "\n\n".join(filter(None, (message.title, message.detail, message.url, f"{message.at:%Y-%m-%d %H:%M:%S %Z}")))
-    subject = " ".join(message.title.split())[:200]
+    subject = printable(" ".join(message.title.split()))[:200]
     try:
-        send_mail(f"[{message.kind}] {subject}", body, None, list(policy.emails))
+        send_mail(f"[{message.kind}] {subject}", _body(message), None, list(policy.emails))
     except (OSError, ValueError) as error:  # SMTPException is an OSError
         raise NotDelivered(f"the mail server: {type(error).__name__}: {error}") from error
+
+
+def _body(message: AlertMessage) -> str:
+    parts = (message.title, message.detail, message.url, f"{message.at:%Y-%m-%d %H:%M:%S %Z}")
+    return "\n\n".join(printable(part, keep="\n\t") for part in parts if part)
 
 
 def _webhook(message: AlertMessage, policy: AlertPolicy) -> None:

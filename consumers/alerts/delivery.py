@@ -6,13 +6,13 @@ import logging
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
 from consumers.alerts.channels import NotDelivered, send
 from consumers.alerts.message import AlertMessage
 from consumers.concurrency import monotonic
 from consumers.core.alerting import AlertPolicy
+from consumers.database import release_connections
 from consumers.models import AlertDelivery
 from consumers.settings import engine_settings
 
@@ -55,14 +55,14 @@ def _take(policy: AlertPolicy, using: str) -> AlertDelivery | None:
         delivery = due.select_related("alert").select_for_update(of=("self",), skip_locked=True).first()
         if delivery is not None:
             delivery.next_at = now + timedelta(seconds=policy.webhook_timeout + _MARGIN)
-            delivery.attempts = F("attempts") + 1
+            delivery.attempts += 1
             delivery.save(update_fields=["next_at", "attempts"])
-            delivery.refresh_from_db(fields=["attempts"])
     return delivery
 
 
 def _attempt(delivery: AlertDelivery, policy: AlertPolicy) -> bool:
     now = timezone.now()
+    release_connections()  # a receiver may take its time, and the pool's reserve is small
     try:
         send(delivery.channel, AlertMessage.of(delivery.alert, policy.site), policy)
     except NotDelivered as error:

@@ -35,6 +35,8 @@ class Polled:
     """Partitions of which the broker has refused an earlier commit, in a rebalance for one."""
     notices: list[tuple[int, str]] = field(default_factory=list)
     """(logging level, text): what the client had to say."""
+    broker: str = ""
+    """What keeps the broker away, in an outage; empty while it answers."""
 
 
 class Committed(NamedTuple):

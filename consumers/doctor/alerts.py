@@ -8,8 +8,8 @@ from django.conf import settings as django_settings
 
 from consumers.core.alerting import AlertPolicy
 from consumers.core.errors import Misconfigured
+from consumers.core.hosts import is_loopback
 from consumers.doctor.finding import Severity
-from consumers.doctor.hosts import is_local
 from consumers.doctor.patient import Patient
 from consumers.doctor.registry import Remark, check
 
@@ -42,7 +42,7 @@ def _mail(policy: AlertPolicy) -> Iterator[Remark]:
     if policy.emails and not is_smtp:
         text = f"alerts are mailed by {django_settings.EMAIL_BACKEND}, which may send nothing"
         yield Severity.WARNING, text, "Set EMAIL_BACKEND and the other settings of e-mail."
-    is_safe = django_settings.EMAIL_USE_TLS or django_settings.EMAIL_USE_SSL or is_local(django_settings.EMAIL_HOST)
+    is_safe = django_settings.EMAIL_USE_TLS or django_settings.EMAIL_USE_SSL or is_loopback(django_settings.EMAIL_HOST)
     if policy.emails and is_smtp and not is_safe:
         yield Severity.WARNING, f"alerts are mailed to {django_settings.EMAIL_HOST} in clear", "Set EMAIL_USE_TLS."
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from consumers.core.hosts import is_loopback
 from consumers.doctor.finding import Severity
-from consumers.doctor.hosts import is_local
 from consumers.doctor.patient import Patient
 from consumers.doctor.registry import Remark, check
 
@@ -37,7 +37,7 @@ def encryption(patient: Patient) -> Iterator[Remark]:
 
 
 def _in_clear(protocol: str, hosts: list[str]) -> Remark:
-    if all(map(is_local, hosts)):
+    if all(map(is_loopback, hosts)):
         return Severity.OK, f"the broker is on this machine ({protocol})"
     if protocol.startswith("sasl"):
         text = "security.protocol=sasl_plaintext sends records, and with PLAIN the password, in clear"

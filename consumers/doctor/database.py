@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 
+from consumers.core.hosts import is_loopback
 from consumers.doctor.finding import Severity
-from consumers.doctor.hosts import is_local
 from consumers.doctor.patient import Patient
 from consumers.doctor.registry import Remark, check
 
@@ -57,7 +57,7 @@ def encryption(patient: Patient) -> Iterator[Remark]:
     """Passwords and rows do not cross a network in clear, and the server is who it says it is."""
     [(*_, is_encrypted)] = patient.query(_STATE)
     mode = str(connections[patient.settings.database].settings_dict.get("OPTIONS", {}).get("sslmode", "prefer"))
-    if is_local(_host(patient)):
+    if is_loopback(_host(patient)):
         yield Severity.OK, f"the database is on this machine (TLS {'on' if is_encrypted else 'off'})"
     elif not is_encrypted:
         text = f"the connection to {_host(patient)} is not encrypted (sslmode={mode})"

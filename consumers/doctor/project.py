@@ -6,13 +6,11 @@ from collections.abc import Iterator
 
 from django.conf import settings as django_settings
 from django.core import checks as system_checks
+from django.core.checks.security.base import SECRET_KEY_INSECURE_PREFIX, SECRET_KEY_MIN_LENGTH
 
 from consumers.doctor.finding import Severity
 from consumers.doctor.patient import Patient
 from consumers.doctor.registry import Remark, check
-
-SECRET_LENGTH = 50
-"""What Django's own deployment check asks for."""
 
 
 @check("settings")
@@ -45,11 +43,14 @@ def _debug() -> Iterator[Remark]:
 
 def _secret_key() -> Iterator[Remark]:
     key = str(django_settings.SECRET_KEY)
-    if len(key) < SECRET_LENGTH or key.startswith("django-insecure-"):
-        text = (
-            f"SECRET_KEY is {'a generated example' if key.startswith('django') else f'only {len(key)} characters long'}"
+    is_example = key.startswith(SECRET_KEY_INSECURE_PREFIX)
+    if is_example or len(key) < SECRET_KEY_MIN_LENGTH:
+        what = "a generated example" if is_example else f"only {len(key)} characters long"
+        yield (
+            Severity.WARNING,
+            f"SECRET_KEY is {what}",
+            f"Set SECRET_KEY to at least {SECRET_KEY_MIN_LENGTH} random characters.",
         )
-        yield Severity.WARNING, text, f"Set SECRET_KEY to at least {SECRET_LENGTH} random characters."
 
 
 def _hosts() -> Iterator[Remark]:

@@ -37,6 +37,11 @@ class Holder:
         self.outages = 0
         """How often an outage began to hold something that was not held already."""
 
+    @property
+    def told(self) -> str:
+        """All that is held, and why, for people."""
+        return "; ".join(f"{what}: {why}" for what, why in self.holding.items())
+
     def run(
         self, work: Callable[[], R], what: str, wanted: Callable[[], bool] = lambda: True, gate: Permits | None = None
     ) -> R:

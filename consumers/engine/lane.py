@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from consumers.concurrency import Event, Permits, Queue, Scope, monotonic
 from consumers.core.chunks import Backlog, Chunk, Run
@@ -26,29 +26,27 @@ R = TypeVar("R")
 Sources = Collection[TopicPartition]
 
 
+class LaneListener(Protocol):
+    """Told of chunks, from within a lane's greenlet."""
+
+    def settled(self, chunk: Chunk, outcomes: Outcomes, seconds: float) -> None:
+        """What became of a chunk, and the seconds it took to settle."""
+        ...
+
+    def fenced(self, chunk: Chunk, sources: Sources) -> None:
+        """Another member has claimed these of its partitions."""
+        ...
+
+
 class Lane:
     """Two greenlets: one prepares chunks, one settles them. A partition is always settled in order."""
 
-    def __init__(
-        self,
-        *,
-        storage: Storage,
-        stages: Stages,
-        pace: Pace,
-        holder: Holder,
-        partitions: Partitions,
-        on_settled: Callable[[Chunk, Outcomes, float], None],
-        on_fenced: Callable[[Chunk, Sources], None],
-    ) -> None:
-        """`on_settled` is told of each chunk, what became of it and the seconds it took to settle; `on_fenced` of
-        partitions that another member has claimed."""
+    def __init__(self, *, storage: Storage, stages: Stages, pace: Pace, holder: Holder, partitions: Partitions) -> None:
         self._storage = storage
         self._stages = stages
         self._pace = pace
         self._holder = holder
         self._partitions = partitions
-        self._on_settled = on_settled
-        self._on_fenced = on_fenced
         self._backlog = Backlog()
         self._in_flight: list[Chunk] = []
         self._moved_at = monotonic()
@@ -56,7 +54,8 @@ class Lane:
         self._moved = Event()
         self._handover: Queue[Prepared] = Queue(1)
 
-    def start(self, scope: Scope) -> None:
+    def start(self, scope: Scope, listener: LaneListener) -> None:
+        self._listener = listener
         scope.spawn(self._prepare_all)
         scope.spawn(self._settle_all)
 
@@ -159,9 +158,9 @@ class Lane:
 
         try:
             if self._held(f"writing {chunk}", chunk, settle, self._pace.health.gate):
-                self._on_settled(chunk, report, monotonic() - start)
+                self._listener.settled(chunk, report, monotonic() - start)
         except Fenced as fenced:
-            self._on_fenced(chunk, fenced.sources)
+            self._listener.fenced(chunk, fenced.sources)
             return prepared.without(fenced.sources)
         return None
 

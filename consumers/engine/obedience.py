@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from consumers.core.orders import Pauses
 from consumers.core.records import TopicPartition
 from consumers.engine.events import Events
-from consumers.engine.partitions import Partition, Partitions
+from consumers.engine.partitions import Partition, Partitions, names_of
 from consumers.engine.storage import Storage
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class Obedience:
         self._tell("resumes", [each for each in changed if not each.operator_paused])
 
     def _tell(self, what: str, partitions: Iterable[Partition]) -> None:
-        names = ", ".join(sorted(str(partition.source) for partition in partitions))
+        names = names_of(partition.source for partition in partitions)
         if names:
             text = f"{self._name} {what} {names}, by order"
             logger.info("%s", text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -93,3 +93,8 @@ class Partitions:
 
     def __len__(self) -> int:
         return len(self._held)
+
+
+def names_of(sources: Iterable[TopicPartition]) -> str:
+    """Partitions as a list for people."""
+    return ", ".join(map(str, sorted(sources)))

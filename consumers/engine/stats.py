@@ -37,6 +37,8 @@ class Statistics:
     """How many partitions another member was found to have claimed."""
     polled_at: float = field(default_factory=monotonic)
     """When the source was last polled, in monotonic seconds."""
+    broker: str = ""
+    """What keeps the broker away, in an outage."""
     settled_at: float | None = None
     """When a chunk was last settled, in monotonic seconds."""
     chunk_seconds: Histogram = field(default_factory=lambda: Histogram(CHUNK_BOUNDS))

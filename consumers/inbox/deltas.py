@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from datetime import datetime
 from typing import NamedTuple
 
-from django.utils import timezone
-
-from consumers.core.fingerprint import normalise
 from consumers.models import FailedRecord, FailureDelta
 
 PENDING = FailedRecord.Status.PENDING
@@ -35,8 +32,9 @@ class Deltas:
     before must be known under a lock on the record, or the numbers would drift.
     """
 
-    def __init__(self) -> None:
-        self._now = timezone.now()
+    def __init__(self, now: datetime) -> None:
+        """`now` is the moment that the records themselves are stamped with."""
+        self._now = now
         self._by_group: dict[LikeFailures, FailureDelta] = {}
 
     def failed(self, row: FailedRecord, before: Standing | None) -> None:
@@ -82,15 +80,8 @@ def _tells(delta: FailureDelta) -> bool:
 
 def _describe(delta: FailureDelta, row: FailedRecord) -> None:
     """The last failure of each group stands for all of them."""
-    delta.reason, delta.exception, delta.message = row.reason, row.exception, normalise(row.message)
+    delta.reason, delta.exception, delta.message = row.reason, row.exception, row.message
     delta.example_id = row.pk
     partitions = delta.places.setdefault(row.topic, [])
     if row.partition not in partitions:
         partitions.append(row.partition)
-
-
-def merge_places(
-    places: Mapping[str, list[int]], more: Mapping[str, list[int]], most: int = 1_000
-) -> dict[str, list[int]]:
-    """The partitions of both, sorted, by topic; no more than `most` of a topic are remembered."""
-    return {topic: sorted({*places.get(topic, ()), *more.get(topic, ())})[:most] for topic in sorted({*places, *more})}

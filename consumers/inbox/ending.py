@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
-from django.db.models import QuerySet
+from django.db.models import Count, F, Q, QuerySet
 from django.db.models.sql import UpdateQuery
 from django.utils import timezone
 
@@ -23,13 +25,29 @@ def end_pending(
     `more` are other columns to set, such as the `note`. Returns how many of each group were changed; their sum is the
     number of records. Records that another transaction has in hand are waited for.
     """
-    deltas = Deltas()
+    now = timezone.now()
+    deltas = Deltas(now)
     with transaction.atomic(using=records.db, savepoint=False):
-        ended = _update(records, status=status, resolved_at=timezone.now(), resolved_by=by, **more)
+        ended = _update(records, status=status, resolved_at=now, resolved_by=by, **more)
         for (consumer, fingerprint), number in ended.items():
             deltas.moved(Standing(consumer, fingerprint, PENDING), status, number)
         deltas.write(records.db)
     return ended
+
+
+def ended_by_themselves(groups: Collection[LikeFailures], since: datetime, using: str) -> set[LikeFailures]:
+    """Those of the groups in which all records that were resolved since then were due again by themselves: their time,
+    or the row that they waited for, had come."""
+    fingerprints = {fingerprint for _, fingerprint in groups}
+    resolved = FailedRecord.objects.using(using).filter(
+        status=FailedRecord.Status.RESOLVED, resolved_at__gte=since, fingerprint__in=fingerprints
+    )
+    by_group = (
+        resolved.order_by()
+        .values_list("consumer", "fingerprint")
+        .annotate(number=Count("pk"), due=Count("pk", filter=Q(retry_after__lte=F("resolved_at"))))
+    )
+    return {(consumer, like) for consumer, like, *_ in by_group.filter(number=F("due"))}.intersection(groups)
 
 
 def delete_record(record: FailedRecord) -> None:
@@ -37,7 +55,7 @@ def delete_record(record: FailedRecord) -> None:
     using = record._state.db or DEFAULT_DB_ALIAS
     with transaction.atomic(using=using):
         stored = FailedRecord.objects.using(using).select_for_update()
-        deltas = Deltas()
+        deltas = Deltas(timezone.now())
         deltas.left(Standing(*stored.values_list("consumer", "fingerprint", "status").get(pk=record.pk)))
         deltas.write(using)
         record.delete()

@@ -2,20 +2,26 @@
 
 new ──▶ known                     somebody has seen it
   └──────┴──▶ resolved            nothing is pending any more, or somebody says so
-                 └──▶ regressed   it came back after that
+                 ├──▶ regressed   it came back after that
+                 └──▶ known       it came again, but it had only gone by itself: nobody has mended it
 any ──▶ archived ──▶ regressed    nobody wants to hear of it, until what was agreed on happens
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from consumers.core.fingerprint import normalise
-from consumers.inbox.deltas import merge_places
 from consumers.models import FailureDelta, FailureGroup
 
 Status = FailureGroup.Status
+
+ITSELF = "automatic retries"
+"""Who resolved a group whose last records went well when they were due again by themselves."""
+MOST_PARTITIONS = 1_000
+"""So many of a topic are remembered as places where a group was seen."""
 
 OPEN = (Status.NEW, Status.KNOWN, Status.REGRESSED)
 """States in which something is to be done."""
@@ -33,7 +39,9 @@ class Change:
     discarded: int = 0
     last_failed_at: datetime | None = None
     described_by: FailureDelta | None = None
-    places: dict[str, list[int]] = field(default_factory=dict)
+    places: dict[str, set[int]] = field(default_factory=dict)
+    by_itself: bool = False
+    """What was resolved was not anybody's doing; see `ITSELF`."""
 
     def add(self, delta: FailureDelta) -> None:
         """Add a delta; they come in the order in which they were written."""
@@ -43,22 +51,24 @@ class Change:
         if delta.failed:
             self.last_failed_at = max(self.last_failed_at or delta.at, delta.at)
             self.described_by = delta
-            self.places = merge_places(self.places, delta.places)
+            for topic, partitions in delta.places.items():
+                self.places.setdefault(topic, set()).update(partitions)
 
 
 def apply(group: FailureGroup, change: Change, now: datetime, hourly: int = 0) -> str:
     """Take a change into a group, saved or not. `hourly` is how many have come within this hour.
 
-    Returns the state it went into, empty if it stays in the one it was in.
+    Returns the state it went into; empty if it stays in the one it was in, or only comes and goes by itself.
     """
-    before = group.status
+    before, went_by_itself = group.status, group.resolved_by == ITSELF
     _count(group, change)
     _describe(group, change)
     if change.failed:
         _failed(group, change, hourly)
     if group.status in OPEN and not group.pending:
-        resolve(group, by="", now=now)
-    return group.status if group.status != before else ""
+        resolve(group, by=ITSELF if change.by_itself else "", now=now)
+    is_news = group.status != before and not went_by_itself and group.resolved_by != ITSELF
+    return group.status if is_news else ""
 
 
 def _count(group: FailureGroup, change: Change) -> None:
@@ -76,17 +86,25 @@ def _describe(group: FailureGroup, change: Change) -> None:
         return
     group.reason, group.exception, group.message = delta.reason, delta.exception, normalise(delta.message)
     group.example_id = delta.example_id
-    group.places = merge_places(group.places, change.places)
+    group.places = _merged(group.places, change.places)
+
+
+def _merged(places: Mapping[str, Iterable[int]], more: Mapping[str, Iterable[int]]) -> dict[str, list[int]]:
+    """The partitions of both, sorted, by topic."""
+    topics = sorted({*places, *more})
+    return {topic: sorted({*places.get(topic, ()), *more.get(topic, ())})[:MOST_PARTITIONS] for topic in topics}
 
 
 def _failed(group: FailureGroup, change: Change, hourly: int) -> None:
     """A failure came: what was at rest may have to be looked at again."""
     if group.status == Status.RESOLVED:
         later = change.last_failed_at and group.resolved_at and change.last_failed_at > group.resolved_at
-        if later:
+        if group.resolved_by == ITSELF:
+            reopen(group)
+        elif later:
             _come_back(group)
         elif group.pending and not group.resolved_by:
-            group.status, group.resolved_at = Status.KNOWN, None  # its deltas came in another order than it happened
+            reopen(group)  # its deltas came in another order than it happened
     elif group.status == Status.ARCHIVED and wakes(group, hourly):
         _come_back(group)
 

@@ -70,12 +70,13 @@ def prune(retention: Retention, using: str, *, dry_run: bool = False) -> Pruned:
             setattr(found, status, old.count() if dry_run else _delete(old))
     while not dry_run and roll_up(using):
         pass  # the groups learn of it
-    found.groups = _ended(_forgotten(retention, using), dry_run=dry_run)
+    forgotten = _forgotten(retention, using)
+    found.groups = forgotten.count() if dry_run else _forget(forgotten)
     if not dry_run:
         own = FailureNote.objects.using(using).filter(by="", kind=FailureNote.Kind.STATUS)
         own.filter(at__lt=retention.alerts).delete()
     old_alerts = Alert.objects.using(using).filter(at__lt=retention.alerts)
-    found.alerts = _ended(old_alerts, dry_run=dry_run)
+    found.alerts = old_alerts.count() if dry_run else old_alerts.delete()[1].get(Alert._meta.label, 0)
     return found
 
 
@@ -91,7 +92,7 @@ def _delete_batch(old: QuerySet[FailedRecord]) -> int:
     with transaction.atomic(using=old.db):
         oldest = old.order_by("resolved_at").select_for_update(skip_locked=True)
         rows = list(oldest.values_list("pk", "consumer", "fingerprint", "status")[:BATCH])
-        deltas = Deltas()
+        deltas = Deltas(timezone.now())
         for standing, number in Counter(Standing(*rest) for _, *rest in rows).items():
             deltas.left(standing, number)
         deltas.write(old.db)
@@ -107,8 +108,9 @@ def _forgotten(retention: Retention, using: str) -> QuerySet[FailureGroup]:
     return over.none() if retention.groups is None else over.filter(last_seen__lt=retention.groups)
 
 
-def _ended(rows: QuerySet[FailureGroup] | QuerySet[Alert], *, dry_run: bool) -> int:
-    if dry_run:
-        return rows.count()
-    _, by_model = rows.delete()
-    return by_model.get(rows.model._meta.label, 0)
+def _forget(groups: QuerySet[FailureGroup]) -> int:
+    """Delete groups that nobody is just counting something in: a roll-up that has one in hand keeps it."""
+    with transaction.atomic(using=groups.db):
+        pks = list(groups.order_by("pk").select_for_update(skip_locked=True).values_list("pk", flat=True))
+        FailureGroup.objects.using(groups.db).filter(pk__in=pks).delete()
+    return len(pks)

@@ -6,20 +6,18 @@ others return at once. So it can't deadlock with itself, and it waits for nobody
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from django.db import connections, transaction
 from django.utils import timezone
 
 from consumers.inbox.deltas import LikeFailures
+from consumers.inbox.ending import ended_by_themselves
 from consumers.inbox.groups import Change, Status, apply, reopen
 from consumers.inbox.news import Transition, tell
 from consumers.inbox.trends import add_to_buckets, forget_old_buckets, this_hour
 from consumers.models import FailureDelta, FailureGroup, FailureNote
-
-logger = logging.getLogger(__name__)
 
 MOST = 5_000
 """Deltas taken up by one call: about a second's work at the most."""
@@ -61,6 +59,7 @@ def _take_up(deltas: Sequence[FailureDelta], now: datetime, using: str) -> list[
         return []
     changes = _by_group(deltas)
     groups = _groups(changes, using)
+    _find_what_went_by_itself(changes, groups, using)
     hourly = this_hour((group for group in groups.values() if group.muted_rate is not None), deltas, now, using)
     transitions = []
     for key, change in changes.items():
@@ -94,7 +93,22 @@ def _groups(changes: Mapping[LikeFailures, Change], using: str) -> dict[LikeFail
     }
 
 
-def _save(groups: Iterable[FailureGroup], using: str) -> None:
+def _find_what_went_by_itself(
+    changes: Mapping[LikeFailures, Change], groups: Mapping[LikeFailures, FailureGroup], using: str
+) -> None:
+    """Of the groups in which nothing will be pending any more."""
+    over = {
+        key: change
+        for key, change in changes.items()
+        if change.resolved > 0 and not change.discarded and not groups[key].pending + change.pending
+    }
+    if over:
+        since = min(change.first_at for change in over.values())
+        for key in ended_by_themselves(over, since, using):
+            over[key].by_itself = True
+
+
+def _save(groups: Collection[FailureGroup], using: str) -> None:
     """All in two statements, however many there are."""
     rows = FailureGroup.objects.using(using)
     known = [group for group in groups if group.pk is not None]
@@ -119,7 +133,7 @@ def _wake(now: datetime, using: str) -> None:
     groups = list(FailureGroup.objects.using(using).filter(**_over(now)).select_for_update(no_key=True))
     for group in groups:
         reopen(group)
-        group.save(using=using)
+    _save(groups, using)
     FailureNote.objects.using(using).bulk_create(
         FailureNote(group=group, kind=FailureNote.Kind.STATUS, text="Back from the archive: its time is over.")
         for group in groups

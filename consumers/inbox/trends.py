@@ -65,8 +65,9 @@ def this_hour(
     wanted = {group.pk: (group.consumer, group.fingerprint) for group in groups if group.pk is not None}
     stored = FailureBucket.objects.using(using).filter(group__in=wanted, hour=hour)
     found: Counter[LikeFailures] = Counter({wanted[pk]: count for pk, count in stored.values_list("group", "count")})
+    keys = set(wanted.values())
     for delta in deltas:
-        if (key := (delta.consumer, delta.fingerprint)) in wanted.values() and delta.at >= hour:
+        if (key := (delta.consumer, delta.fingerprint)) in keys and delta.at >= hour:
             found[key] += delta.came
     return dict(found)
 

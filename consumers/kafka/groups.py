@@ -24,8 +24,9 @@ class BrokerView:
 
     def __init__(self, settings: EngineSettings, group: str) -> None:
         """The view of one group; joins nothing."""
+        self._properties = client_properties(settings)
         properties: dict[str, Any] = {
-            **client_properties(settings),
+            **self._properties,
             "group.id": group,
             "enable.auto.commit": False,
             "enable.partition.eof": True,
@@ -33,7 +34,6 @@ class BrokerView:
         self._group = group
         try:
             self._client = Consumer(properties, logger=QuietLogger())
-            self._admin = AdminClient(client_properties(settings), logger=QuietLogger())
         except KafkaException as error:
             raise Misconfigured(f"the broker client refuses its properties: {error.args[0].str()}") from error
 
@@ -45,8 +45,9 @@ class BrokerView:
 
     def members(self) -> list[str]:
         """The client id and host of each live member of the group."""
+        admin = AdminClient(self._properties, logger=QuietLogger())  # it connects: only whoever asks makes one
         try:
-            described = self._admin.describe_consumer_groups([self._group], request_timeout=_TIMEOUT)
+            described = admin.describe_consumer_groups([self._group], request_timeout=_TIMEOUT)
             return [f"{each.client_id} on {each.host}" for each in described[self._group].result().members]
         except KafkaException as error:
             if error.args[0].code() in (KafkaError.GROUP_ID_NOT_FOUND, KafkaError.INVALID_GROUP_ID):

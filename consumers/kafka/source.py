@@ -20,6 +20,7 @@ from consumers.core.errors import FatalError, Misconfigured, TransientError
 from consumers.core.records import TopicPartition
 from consumers.core.source import Committed, Offsets, Polled, RebalanceListener
 from consumers.kafka.errors import complaint, translate, translated
+from consumers.kafka.outage import Outage
 from consumers.kafka.quiet import QuietLogger
 from consumers.kafka.records import Grouping
 
@@ -31,6 +32,8 @@ _CONSUME_AT_ONCE = 500
 _ENDS_TIMEOUT = 0.25
 """Seconds that questions for the ends of partitions that are not read may keep the thread from polling."""
 _SAY_AGAIN = 30.0
+_PROBE_TIMEOUT = 0.25
+"""Seconds that a look at whether the broker is back may keep the thread from polling."""
 
 _Question = tuple[str, Collection[TopicPartition]]
 
@@ -50,6 +53,7 @@ class KafkaSource:
         self._revoke_timeout = revoke_timeout
         self._notices: list[tuple[int, str]] = []
         self._warned_at: dict[int, float] = {}
+        self._outage = Outage(lambda: self._client.list_topics(self._topics[0], _PROBE_TIMEOUT))
         self._assigned: dict[TopicPartition, int] = {}
         self._fresh: list[TopicPartition] = []
         self._generation = 0
@@ -163,6 +167,8 @@ class KafkaSource:
         polled.assigned, self._fresh = [s for s in self._fresh if s in self._assigned], []
         polled.refused, self._refused = self._refused, []
         polled.notices, self._notices = self._notices, []
+        self._outage.look()
+        polled.broker = self._outage.text
         return polled
 
     def _native_consume(self, count: int, timeout: float) -> list[Message]:
@@ -306,6 +312,7 @@ class KafkaSource:
 
     def _native_warn(self, error: KafkaError) -> None:
         """Say what ails the broker, once in a while: in an outage the client repeats it twenty times a second."""
+        self._outage.heard(error)
         now = monotonic()
         if now - self._warned_at.get(error.code(), -_SAY_AGAIN) >= _SAY_AGAIN:
             self._warned_at[error.code()] = now

@@ -70,6 +70,8 @@ def _consumer(consumer: ConsumerReport, rate: float, width: int) -> Iterator[str
     yield "  " + _lag(consumer.partitions, width - 2)
     if consumer.holding:
         yield f"! HELD UP {consumer.holding}"
+    if consumer.broker:
+        yield f"! BROKER AWAY {consumer.broker}"
 
 
 def _lag(partitions: Sequence[PartitionReport], width: int) -> str:

@@ -1,7 +1,7 @@
 """What the engine keeps in the database. Everybody else imports the models from here."""
 
 from consumers.models.alerts import Alert, AlertDelivery
-from consumers.models.failures import PENDING, FailedRecord
+from consumers.models.failures import PENDING, RETRIABLE, FailedRecord
 from consumers.models.inbox import FailureBucket, FailureDelta, FailureGroup, FailureNote, ReasonBucket
 from consumers.models.positions import OffsetGap, PartitionLedger, PositionMove
 from consumers.models.runs import FailedAttempt, FailureEdit, RetryProgress, RetryRun
@@ -9,6 +9,7 @@ from consumers.models.workers import Control, ControlReply, Worker, WorkerEvent,
 
 __all__ = [
     "PENDING",
+    "RETRIABLE",
     "Alert",
     "AlertDelivery",
     "Control",

@@ -6,10 +6,13 @@ from typing import ClassVar
 
 from django.db import models
 
+from consumers.core.errors import TooLarge
 from consumers.core.records import Headers, Record, TopicPartition
 from consumers.headers import unpack_headers
 
 PENDING = models.Q(status="pending")
+RETRIABLE = PENDING & ~models.Q(reason=TooLarge.REASON)
+"""Pending, and not one of those of which only the head was kept."""
 
 
 class FailedRecord(models.Model):

@@ -49,7 +49,8 @@ class FailedRecordProgress:
         return failed_before(keys, others, self._using)
 
     def finish(self, chunk: Chunk, outcomes: Outcomes) -> None:
-        now, deltas = timezone.now(), Deltas()
+        now = timezone.now()
+        deltas = Deltas(now)
         again = [self._failed_again(each, now, deltas) for each in outcomes.failures]
         resave(again, FAILED_AGAIN_FIELDS, self._using)
         note_failed_again(again, self._by, self._run, now, self._using)

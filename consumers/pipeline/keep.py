@@ -17,7 +17,7 @@ from consumers.core.records import Record, TopicPartition
 from consumers.headers import pack_headers
 from consumers.inbox.deltas import Deltas, Standing
 from consumers.inbox.ending import end_pending
-from consumers.models import FailedAttempt, FailedRecord
+from consumers.models import PENDING, FailedAttempt, FailedRecord
 from consumers.pipeline.history import note_received, note_succeeded
 from consumers.pipeline.hold import HELD_BACK
 
@@ -39,7 +39,7 @@ def store_failures(failures: Sequence[Failure], *, consumer: str, group: str, us
             unique_fields=["group", "topic", "partition", "offset"],
             update_fields=[*_VERDICT, "attempts", *_AS_RECEIVED, *_PENDING_AGAIN],
         )
-        deltas = Deltas()
+        deltas = Deltas(now)
         for row in rows:
             before = earlier.get((row.source, row.offset))
             deltas.failed(row, before and before.standing)
@@ -87,13 +87,11 @@ def resolve_redelivered(records: Iterable[Record], group: str, using: str) -> No
     offsets: dict[tuple[str, int], list[int]] = {}
     for record in records:
         offsets.setdefault(record.source, []).append(record.offset)
+    failed = FailedRecord.objects.using(using)
     for (topic, partition), numbers in offsets.items():
-        came_again = FailedRecord.objects.using(using).filter(
-            group=group, topic=topic, partition=partition, offset__in=numbers
-        )
-        pending = came_again.filter(status=FailedRecord.Status.PENDING).order_by("pk").select_for_update()
-        if pks := list(pending.values_list("pk", flat=True)):
-            end_pending(came_again.filter(pk__in=pks), FailedRecord.Status.RESOLVED, by="redelivery")
+        pending = failed.filter(PENDING, group=group, topic=topic, partition=partition, offset__in=numbers)
+        if pks := list(pending.order_by("pk").select_for_update().values_list("pk", flat=True)):
+            end_pending(failed.filter(pk__in=pks), FailedRecord.Status.RESOLVED, by="redelivery")
             note_succeeded(pks, FailedAttempt.Kind.REDELIVERED, "redelivery", timezone.now(), using)
 
 

@@ -42,7 +42,7 @@ class Masker:
         return [self._masked(each) for each in failures] if self._names else failures
 
     def _masked(self, each: Failure) -> Failure:
-        secrets = _secrets(each.record.value, self._names)
+        secrets = secrets_in(each.record.value, self._names)
         message, traceback = mask(each.message, secrets), mask(each.traceback, secrets)
         if (message, traceback) == (each.message, each.traceback):
             return each
@@ -62,7 +62,8 @@ def worth_masking(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({value for value in values if len(value) >= TOO_SHORT}, key=lambda v: (-len(v), v)))
 
 
-def _secrets(value: bytes | None, names: Collection[str]) -> tuple[str, ...]:
+def secrets_in(value: bytes | None, names: Collection[str]) -> tuple[str, ...]:
+    """What stands under these names in a record's value, to be given to `mask`."""
     if not value or len(value) > _LONGEST:
         return ()
     try:

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from django.db import models, transaction
 
 from consumers.core.errors import point_at, pointed_at, release
 from consumers.core.outcomes import Failure, Outcomes
+from consumers.keys import Token
 from consumers.pipeline.compare import Conflict
 from consumers.pipeline.failures import failure
 from consumers.pipeline.isolate import blames_records
-from consumers.pipeline.keys import Token
+from consumers.pipeline.table import Table
 from consumers.pipeline.units import Unit
 from consumers.postgres.errors import Trouble, classify
 from consumers.rows import is_row, to_model
-
-if TYPE_CHECKING:
-    from consumers.pipeline.write import Writer
 
 
 class HeldBack(Exception):
@@ -30,8 +28,8 @@ class HeldBack(Exception):
 class Round:
     """Notes in `outcomes` what became of each unit."""
 
-    def __init__(self, writer: Writer, outcomes: Outcomes) -> None:
-        self._writer = writer
+    def __init__(self, table: Table, outcomes: Outcomes) -> None:
+        self._table = table
         self._outcomes = outcomes
         self._written: list[Any] = []
         self._found: dict[Token, models.Model] = {}
@@ -41,12 +39,12 @@ class Round:
         """The bulk write of some units; raises where one of them is bad."""
         rows = [row for unit in units for row in unit.rows]
         try:
-            newness = self._writer.insert(rows)
+            newness = self._table.insert(rows, distinct=len(rows) == len(units))
         except Exception as error:
             _point_at_unit(error, units)
             raise
         if newness is None:
-            self._writer.on_written(rows)
+            self._table.on_written(rows)
             self._written += rows
             self._outcomes.wrote_all([unit.record for unit in units])
             for unit in units if len(rows) > len(units) else ():
@@ -60,7 +58,7 @@ class Round:
         fresh = set(map(id, new))
         found = self._behind([row for row in rows if id(row) not in fresh])
         conflicts = [self._conflict(unit, fresh, found) for unit in units]
-        self._writer.on_written(new)
+        self._table.on_written(new)
         self._written += new
         self._found |= found
         for unit, conflict in zip(units, conflicts, strict=True):
@@ -72,9 +70,9 @@ class Round:
     def alone(self, unit: Unit, *, retry: bool = True) -> None:
         """The last step of isolation: each row by its own `save()`, whose error is the record's."""
         try:
-            with transaction.atomic(using=self._writer.using):
+            with transaction.atomic(using=self._table.using):
                 new, found = self._save(unit)
-                self._writer.on_written(new)
+                self._table.on_written(new)
         except Exception as error:
             if not blames_records(error):
                 raise
@@ -89,12 +87,12 @@ class Round:
 
     def settles(self, unit: Unit) -> bool:
         """Settle a unit whose keys this round met before; False if it must be tried in a round of its own."""
-        table = self._in_table()
-        rows = {self._writer.keys.token(row): row for row in unit.rows}
-        if table.keys() >= rows.keys():
+        known = self._in_table()
+        rows = {self._table.keys.token(row): row for row in unit.rows}
+        if known.keys() >= rows.keys():
             try:
                 for key, row in rows.items():
-                    self._writer.comparison.check(row, table[key])
+                    self._table.comparison.check(row, known[key])
             except Conflict as error:
                 self._fail(unit, error)
             else:
@@ -108,14 +106,14 @@ class Round:
 
     def _in_table(self) -> dict[Token, Any]:
         """What is in the table of the keys of this round."""
-        self._found |= zip(self._writer.keys.tokens(self._written), self._written, strict=True)
+        self._found |= zip(self._table.keys.tokens(self._written), self._written, strict=True)
         self._written = []
         return self._found
 
     def _behind(self, held: Sequence[Any]) -> dict[Token, models.Model]:
         """The table's rows that held these back."""
-        found = self._writer.stored(held)
-        if set(self._writer.keys.tokens(held)) - found.keys():
+        found = self._table.stored(held)
+        if set(self._table.keys.tokens(held)) - found.keys():
             raise HeldBack("a unique constraint other than the idempotency key")
         return found
 
@@ -123,7 +121,7 @@ class Round:
         try:
             for row in unit.rows:
                 if id(row) not in fresh:
-                    self._writer.comparison.check(row, found[self._writer.keys.token(row)])
+                    self._table.comparison.check(row, found[self._table.keys.token(row)])
         except Conflict as conflict:
             if len(unit.rows) > 1:
                 raise  # its other rows must go too: isolation saves row by row
@@ -132,24 +130,24 @@ class Round:
 
     def _save(self, unit: Unit) -> tuple[list[Any], dict[Token, models.Model]]:
         """The rows that were new, and all rows of the unit as the table has them."""
-        found = self._writer.stored(unit.rows)
+        found = self._table.stored(unit.rows)
         new = []
         for row in unit.rows:
-            key = self._writer.keys.token(row)
+            key = self._table.keys.token(row)
             if key in found:
-                self._writer.comparison.check(row, found[key])
+                self._table.comparison.check(row, found[key])
             else:
                 instance = to_model(row) if is_row(row) else row
-                instance.save(force_insert=True, using=self._writer.using)
+                instance.save(force_insert=True, using=self._table.using)
                 new.append(row)
                 found[key] = instance
         return new, found
 
     def _all_stored(self, unit: Unit) -> bool:
-        return set(self._tokens(unit.rows)) == self._writer.stored(unit.rows).keys()
+        return set(self._tokens(unit.rows)) == self._table.stored(unit.rows).keys()
 
     def _tokens(self, rows: Iterable[Any]) -> list[Token]:
-        return [self._writer.keys.token(row) for row in rows]
+        return [self._table.keys.token(row) for row in rows]
 
     def _fail(self, unit: Unit, error: BaseException) -> None:
         verdict = failure(unit.record, error)

@@ -15,7 +15,7 @@ from typing import Any
 from django.db import DatabaseError, DataError, connections, models, transaction
 
 from consumers.core.errors import point_at
-from consumers.postgres.copytext import NULL, Cells, compile_rows, has_exact_text
+from consumers.postgres.copytext import NULL, Cells, compile_rows
 from consumers.postgres.errors import refused_line
 
 HELD_BACK = frozenset({"23505", "23P01"})
@@ -32,7 +32,6 @@ class CopyTable:
         rest = [f for f in model._meta.concrete_fields if f not in key and not f.generated and f.attname not in omitted]
         self._fields = [*key, *rest]
         self._keys = len(key)
-        self.key_text_is_exact = all(map(has_exact_text, key))
         self._format = compile_rows(self._fields)
         self._table = _quoted(model._meta.db_table)
         self._stage = f'pg_temp."consumers_stage_{_digest(model, self._fields, using)}"'
@@ -51,7 +50,7 @@ class CopyTable:
         return self._format(rows, Cells(self._fields, connections[self._using]))
 
     def key(self, line: str) -> tuple[str, ...]:
-        """The cells of the line's key. Where `key_text_is_exact`, two of them are equal only if the keys are."""
+        """The cells of the line's key."""
         return tuple(line.split("\t", self._keys)[: self._keys])
 
     def lacks_key(self, line: str) -> bool:
@@ -84,9 +83,7 @@ class CopyTable:
 
     def merge(self, lines: Sequence[str]) -> set[int]:
         """By way of the stage, in the order of `lines`: the places of those whose keys were not written. To be called
-        in a transaction, with keys that are not NULL, and in the order of their text, as `copy` has it.
-
-        Where a key is repeated, its first line is written, and none of its places is returned.
+        in a transaction, with distinct keys that are not NULL, in the order of their text, as `copy` has it.
         """
         with connections[self._using].cursor() as cursor:
             if self._doubt:

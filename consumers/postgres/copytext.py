@@ -69,7 +69,6 @@ _CELLS: dict[type[models.Field[Any, Any]], tuple[str, str]] = {
         _INTEGER,
     ),
 }
-_EXACT = (_TEXT, _INTEGER, _DATE, _UUID, _BOOLEAN)
 _JSON = ("escape(json_{i}({v}))", "type({v}) in (dict, list, str, int, float, bool)")
 
 _VALUE_HOOKS = ("get_db_prep_save", "get_db_prep_value", "get_prep_value", "to_python")
@@ -90,11 +89,6 @@ def unsupported(model: type[models.Model]) -> str | None:
         if getattr(constraint, "deferrable", None):
             return f"{constraint.name} is a deferrable constraint"
     return None
-
-
-def has_exact_text(field: models.Field[Any, Any]) -> bool:
-    """Whether equal values of this field are always written alike. Times of several zones are not, nor 1.0 and 1.00."""
-    return _known(field) in _EXACT
 
 
 def compile_rows(fields: Sequence[models.Field[Any, Any]]) -> FormatRows:

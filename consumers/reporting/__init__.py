@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from consumers.core.errors import Misconfigured
+from consumers.core.errors import FatalError, Misconfigured
 from consumers.engine.process import ConsumerProcess
-from consumers.reporting.housekeeping import Housekeeper, periodic_tasks
+from consumers.reporting.housekeeping import housekeepers
 from consumers.reporting.reporter import Reporter
 
 SHORTEST = 0.5
@@ -33,7 +33,7 @@ def reporting(process: ConsumerProcess) -> Iterator[list[Callable[[], None]]]:
         )
     reporter = Reporter(process)
     try:
-        yield [reporter.run, Housekeeper(process, periodic_tasks(process.settings)).run]
+        yield [reporter.run, *(housekeeper.run for housekeeper in housekeepers(process))]
     except BaseException as error:
         reporter.end("aborted" if process.aborted else why(error))
         raise
@@ -41,7 +41,15 @@ def reporting(process: ConsumerProcess) -> Iterator[list[Callable[[], None]]]:
 
 
 def why(error: BaseException) -> str:
-    """What stopped a process, in one line: of several errors the first."""
+    """What stopped a process, in one line."""
+    error = decisive(error)
+    return f"{type(error).__name__}: {error}".split("\n", 1)[0]
+
+
+def decisive(error: BaseException) -> BaseException:
+    """Of several errors the one to report: the first fatal one, if there is any, else the first."""
+    if isinstance(error, BaseExceptionGroup):
+        error = error.subgroup(FatalError) or error
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return f"{type(error).__name__}: {error}".split("\n", 1)[0]
+    return error

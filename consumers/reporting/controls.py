@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 from consumers.concurrency import stacks
 from consumers.core.limiter import Move
 from consumers.core.records import TopicPartition
-from consumers.engine.partitions import Partition
+from consumers.engine.partitions import Partition, names_of
 from consumers.engine.process import ConsumerProcess
 from consumers.engine.runner import Runner
 from consumers.models import Control, ControlReply
@@ -229,4 +229,4 @@ def _held_at(number: int | None) -> str:
 
 
 def _names(partitions: Sequence[Partition]) -> str:
-    return ", ".join(str(each.source) for each in partitions)
+    return names_of(each.source for each in partitions)

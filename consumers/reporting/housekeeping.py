@@ -12,8 +12,7 @@ from consumers.database import release_connections
 from consumers.engine.process import ConsumerProcess
 from consumers.inbox.rollup import roll_up
 from consumers.reporting.keeping import prune
-from consumers.reporting.snapshot import ProcessReport, process_report
-from consumers.settings import EngineSettings
+from consumers.reporting.snapshot import process_report
 
 logger = logging.getLogger(__name__)
 
@@ -26,25 +25,26 @@ class Task:
 
     name: str
     every: float
-    run: Callable[[ProcessReport], object]
+    run: Callable[[], object]
 
 
-def periodic_tasks(settings: EngineSettings) -> list[Task]:
-    """What is to be done beside consuming. Each is given the process's report of that moment."""
-    using = settings.database
-    return [
-        Task("pruning of reports", 60.0, lambda report: prune(using)),
-        Task("the roll-up of failures", 2.0, lambda report: roll_up(using)),
-        Task("judging lag", 5.0, lambda report: judge(report, using)),
-        Task("delivering alerts", 2.0, lambda report: deliver_due(using, most=1)),
+def housekeepers(process: ConsumerProcess) -> list[Housekeeper]:
+    """All that is to be done beside consuming. Delivery has a housekeeper of its own: a receiver that does not answer
+    keeps it for seconds, and is to delay nothing else."""
+    using = process.settings.database
+    tending = [
+        Task("pruning of reports", 60.0, lambda: prune(using)),
+        Task("the roll-up of failures", 2.0, lambda: roll_up(using)),
+        Task("judging lag", 5.0, lambda: judge(process_report(process), using)),
     ]
+    delivery = [Task("delivering alerts", 2.0, lambda: deliver_due(using, most=1))]
+    return [Housekeeper(tending), Housekeeper(delivery)]
 
 
 class Housekeeper:
-    """Does the tasks of one process, one after the other, on one connection of the pool's reserve."""
+    """Does some tasks, one after the other, on a connection of the pool's reserve."""
 
-    def __init__(self, process: ConsumerProcess, tasks: Sequence[Task]) -> None:
-        self._process = process
+    def __init__(self, tasks: Sequence[Task]) -> None:
         self._tasks = tasks
         self._done_at = dict.fromkeys(tasks, monotonic())
         self._failing: set[Task] = set()
@@ -59,7 +59,7 @@ class Housekeeper:
 
     def _do(self, task: Task) -> None:
         try:
-            task.run(process_report(self._process))
+            task.run()
         except Exception as error:  # noqa: BLE001  (no fault of housekeeping may stop the consumers)
             heed_end(error)
             if task not in self._failing:

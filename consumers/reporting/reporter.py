@@ -50,8 +50,6 @@ class Reporter:
     def run(self) -> None:
         """Report until killed; run it beside the consumers."""
         interval = self._process.settings.reporting_interval
-        if not interval:
-            return
         while True:
             began = monotonic()
             self._try(self._round)
@@ -59,8 +57,6 @@ class Reporter:
 
     def end(self, why: str = "") -> None:
         """The last report of a process that has stopped; `why` if it was not told to."""
-        if not self._process.settings.reporting_interval:
-            return
         with Timeout(LAST_WORD, False):
             self._try(lambda: self._last_round(why))
 
@@ -78,13 +74,14 @@ class Reporter:
         self._reply()
 
     def _last_round(self, why: str) -> None:
+        report = process_report(self._process)
         state = Worker.State.FAILED if why else Worker.State.STOPPED
-        self._events.append(Event(process_report(self._process).at, "stop", why or "stopped"))
+        self._events.append(Event(report.at, "stop", why or "stopped"))
         with transaction.atomic(using=self._using):
             self._bound_statements()
-            self._write(process_report(self._process), state, why)
+            self._write(report, state, why)
             self._sampled_at = float("-inf")
-            self._sample(process_report(self._process))
+            self._sample(report)
         self._events.clear()
         self._desk.ended(why)
         self._reply()

@@ -97,7 +97,9 @@ class ConsumerReport:
     stands_still: float
     """For how long a chunk has been in flight without anything moving."""
     holding: str
-    """What an outage holds up, and why; empty if there is none."""
+    """What an outage of the database holds up, and why; empty if there is none."""
+    broker: str
+    """What keeps the broker away; empty while it answers."""
     rebalances: int
     fenced: int
     outages: int
@@ -153,7 +155,6 @@ def process_report(process: ConsumerProcess) -> ProcessReport:
 
 def _consumer(runner: Runner) -> ConsumerReport:
     statistics, now = runner.statistics, monotonic()
-    holding = storable("; ".join(f"{what}: {why}" for what, why in list(runner.holder.holding.items())))
     in_flight = sum(lane.in_flight for lane in runner.lanes)
     return ConsumerReport(
         name=runner.consumer.name,
@@ -172,7 +173,8 @@ def _consumer(runner: Runner) -> ConsumerReport:
         settled_age=None if statistics.settled_at is None else now - statistics.settled_at,
         polled_age=now - statistics.polled_at,
         stands_still=max((lane.stands_still() for lane in runner.lanes), default=0.0),
-        holding=holding,
+        holding=storable(runner.holder.told),
+        broker=storable(statistics.broker),
         rebalances=statistics.rebalances,
         fenced=statistics.fenced,
         outages=runner.holder.outages,

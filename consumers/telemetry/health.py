@@ -67,7 +67,7 @@ def _judge(consumer: ConsumerReport, waited: float, report: ProcessReport, bound
     stalled = min(waited, age) if has_waiting(consumer) else 0.0
     silent = consumer.polled_age
     faults = list(_faults(consumer, stalled, silent, bounds))
-    is_stuck = not consumer.holding and max(stalled, silent) > bounds.dead_after > 0
+    is_stuck = not (consumer.holding or consumer.broker) and max(stalled, silent) > bounds.dead_after > 0
     return Verdict(alive=not is_stuck or consumer.state != "running", ready=not faults, faults=tuple(faults))
 
 
@@ -77,7 +77,9 @@ def _faults(consumer: ConsumerReport, stalled: float, silent: float, bounds: Bou
         return
     if consumer.holding:
         yield f"{consumer.name} is held up by an outage: {consumer.holding}"
-    elif stalled > bounds.not_ready_after:
+    if consumer.broker:
+        yield f"{consumer.name} does not reach the broker: {consumer.broker}"
+    if not (consumer.holding or consumer.broker) and stalled > bounds.not_ready_after:
         yield f"{consumer.name} has settled nothing for {stalled:.0f} s while records wait"
     if silent > bounds.not_ready_after:
         yield f"{consumer.name} has not polled the broker for {silent:.0f} s"

@@ -8,12 +8,13 @@ from typing import Any
 
 from consumers.core.exposition import Metric, Sample
 from consumers.core.histogram import Histogram
+from consumers.core.lifecycle import State
 from consumers.core.printable import printable
 from consumers.reporting.snapshot import ConsumerReport, PartitionReport, ProcessReport
 from consumers.telemetry import catalogue as the
 from consumers.telemetry.health import Verdict
 
-STATES = ("new", "running", "draining", "stopped")
+STATES = tuple(state.name.lower() for state in State)
 
 
 def samples(

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
+from itertools import islice
 from typing import Any, cast
 
 from consumers.consumer import BatchConsumer
@@ -126,7 +127,7 @@ def contexts(records: Iterable[Record]) -> list[Any]:
 
     propagator = TraceContextTextMapPropagator()
     found: dict[tuple[int, int], Any] = {}
-    for record, _ in zip(_with_headers(records), range(_LOOKED_AT), strict=False):
+    for record in islice((record for record in records if record.headers), _LOOKED_AT):
         carrier = {name: value.decode("ascii", "replace") for name, value in record.headers if value and name in _NAMES}
         context = trace.get_current_span(propagator.extract(carrier)).get_span_context() if carrier else None
         if context is not None and context.is_valid:
@@ -134,10 +135,6 @@ def contexts(records: Iterable[Record]) -> list[Any]:
         if len(found) == MOST_LINKS:
             break
     return list(found.values())
-
-
-def _with_headers(records: Iterable[Record]) -> Iterator[Record]:
-    return (record for record in records if record.headers)
 
 
 def _spent(stage: str, seconds: float) -> None:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from consumers.concurrency.web import WebServer
 from consumers.core.errors import Misconfigured
 from consumers.core.exposition import is_open_metrics, render, type_of
 from consumers.engine.front import cannot_serve
@@ -18,6 +17,9 @@ from consumers.engine.process import ConsumerProcess
 from consumers.reporting.snapshot import ProcessReport, process_report
 from consumers.telemetry.health import Bounds, Verdict, Waiting, judge
 from consumers.telemetry.metrics import samples, spreads_of
+
+if TYPE_CHECKING:
+    from consumers.concurrency.web import WebServer
 
 TEXT = "text/plain; charset=utf-8"
 PATHS = "/metrics, /livez, /readyz\n"
@@ -75,6 +77,8 @@ def serving(process: ConsumerProcess) -> WebServer:
     Raises:
         Misconfigured: somebody else has the port.
     """
+    from consumers.concurrency.web import WebServer  # loads a web server, which most processes do without
+
     host, port = process.settings.metrics_host, process.settings.metrics_port
     try:
         return WebServer(host, port, Telemetry(process))

@@ -19,11 +19,21 @@ def _first_record(stage: Scene) -> int:
     return number
 
 
+def _failure(reason: str) -> Callable[[Scene], str]:
+    """The page of a record that failed in this way, whatever became of it: each way makes another page."""
+
+    def url(stage: Scene) -> str:
+        number = stage.site.one("SELECT max(id) FROM consumers_failedrecord WHERE reason = %s", reason)
+        return f"/admin/consumers/failedrecord/{number}/change/"
+
+    return url
+
+
 PAGES: dict[str, Callable[[Scene], str]] = {
     "groups": lambda stage: "/admin/consumers/failuregroup/",
     "group": lambda stage: stage.url_of("undecodable"),
     "failures": lambda stage: "/admin/consumers/failedrecord/",
-    "failure": lambda stage: f"/admin/consumers/failedrecord/{_first_record(stage)}/change/",
+    **{f"failure: {reason}": _failure(reason) for reason in ("undecodable", "invalid", "unknown_campaign")},
     "edit": lambda stage: f"/admin/consumers/failedrecord/{_first_record(stage)}/edit/",
     "start": lambda stage: "/admin/consumers/retryrun/start/?consumer=clicks",
     "runs": lambda stage: "/admin/consumers/retryrun/",

@@ -88,9 +88,9 @@ def commit_before_write() -> None:
 def double_effect() -> None:
     """When a chunk is tried again after an outage, `on_written` runs twice."""
     from consumers.pipeline.flow import Flow
-    from consumers.pipeline.write import Writer
+    from consumers.pipeline.table import Table
 
-    settle, on_written = Flow.settle, Writer.on_written
+    settle, on_written = Flow.settle, Table.on_written
     own = threading.local()
 
     def count(flow: Any, prepared: Any, *arguments: Any) -> None:
@@ -98,11 +98,11 @@ def double_effect() -> None:
         object.__setattr__(prepared, "tried", True)
         settle(flow, prepared, *arguments)
 
-    def effect(writer: Any, rows: Any) -> None:
+    def effect(table: Any, rows: Any) -> None:
         for _ in range(1 + own.again):
-            on_written(writer, rows)
+            on_written(table, rows)
 
-    Flow.settle, Writer.on_written = count, effect  # type: ignore[method-assign]
+    Flow.settle, Table.on_written = count, effect  # type: ignore[method-assign]
 
 
 def drop_records() -> None:

@@ -78,7 +78,8 @@ class Orders:
 
 def arm(orders: Orders) -> None:
     """Wrap the engine's methods with the points. Django's apps must be loaded."""
-    from consumers.engine.runner import Runner
+    from consumers.engine.intake import Intake
+    from consumers.engine.membership import Membership
     from consumers.kafka.source import KafkaSource
     from consumers.ledger import Ledger
     from consumers.pipeline.failed_progress import FailedRecordProgress
@@ -99,9 +100,9 @@ def arm(orders: Orders) -> None:
     after(Flow, "settle", "after COMMIT")
     before(KafkaSource, "commit", "before the commit to the broker")
     after(Ledger, "claim", AFTER_A_CLAIM)
-    before(Runner, "revoked", AT_A_REVOKE)
+    before(Membership, "revoked", AT_A_REVOKE)
     after(FailedRecordProgress, "finish", IN_REPROCESSING)
-    wrap(Runner, "_take_in", after=lambda runner, *_: orders.passing(IN_FLIGHT, pause=lambda: _pause_in_flight(runner)))
+    wrap(Intake, "take_in", after=lambda intake, *_: orders.passing(IN_FLIGHT, pause=lambda: _pause_in_flight(intake)))
 
 
 def wrap(
@@ -123,12 +124,12 @@ def wrap(
     setattr(owner, name, wrapped)
 
 
-def _pause_in_flight(runner: Any) -> bool:
+def _pause_in_flight(intake: Any) -> bool:
     """Pause the partitions of lanes that have records under way, as a lane that stays full would."""
     from consumers.engine.partitions import Hold
 
-    busy = [p for p in runner.partitions if p.hold is Hold.ACTIVE and runner._lanes[p.lane].waiting]
-    runner._pause(busy)
+    busy = [p for p in intake.partitions if p.hold is Hold.ACTIVE and intake.lanes[p.lane].waiting]
+    intake.pause(busy)
     return bool(busy)
 
 

@@ -52,6 +52,8 @@ def assert_refused(done: Done, *texts: str, code: int = WRONG) -> None:
         ("KAFKA_BOOTSTRAP_SERVERS", "no-such-host.invalid:9092", ["no-such-host.invalid", "KAFKA_BOOTSTRAP_SERVERS"]),
         ("CONSUMERS_METRICS_PORT", "many", ["CONSUMERS_METRICS_PORT", "'many'"]),
         ("LOG_FORMAT", "xml", ["LOG_FORMAT", "line or json", "'xml'"]),
+        ("CONSUMERS_TRACING", "maybe", ["CONSUMERS_TRACING", "on or off", "'maybe'"]),
+        ("HTTPS", "enabled", ["HTTPS", "on or off", "'enabled'"]),
         ("LOG_LEVEL", "LOUD", ["LOG_LEVEL", "WARNING", "'LOUD'"]),
         ("DATABASE_URL", "mysql://localhost/x", ["DATABASE_URL", "postgres://"]),
         ("DATABASE_URL", "postgres://a:b@localhost:port/x", ["DATABASE_URL"]),

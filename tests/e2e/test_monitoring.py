@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from demo.generate import Shares
 from devstack import ports
 from tests.e2e.clicks import TOPIC, clicks, unknown_clicks
+from tests.e2e.conftest import PrivateStack
 from tests.e2e.harness import Site, wait_until
 from tests.e2e.terminal import on_terminal
 
@@ -118,6 +119,24 @@ def test_a_member_that_settles_nothing_is_not_ready_and_recovers(site: Site) -> 
         assert get(port, "/livez")[0] == 200
         assert (total(port, "consumers_ready"), total(port, "consumers_alive")) == (0, 1)
     wait_until(lambda: get(port, "/readyz")[0] == 200, "ready again")
+    running.drain().ok()
+
+
+def test_a_member_whose_broker_is_away_is_not_ready_and_recovers(
+    private_site: Site, private_stack: PrivateStack
+) -> None:
+    site = private_site
+    site.send(TOPIC, clicks(50, 98))
+    port = ports.free_port()
+    running = site.consumer("clicks", "--metrics-port", str(port))
+    site.settled(50)
+    wait_until(lambda: get(port, "/readyz") == (200, "ok\n"), "ready")
+    with private_stack.without("kafka"):
+        wait_until(lambda: get(port, "/readyz")[0] == 503, "not ready")
+        assert "clicks does not reach the broker: " in get(port, "/readyz")[1]
+        assert get(port, "/livez")[0] == 200
+    wait_until(lambda: get(port, "/readyz") == (200, "ok\n"), "ready again")
+    assert "the broker is back" in running.log
     running.drain().ok()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import random
 import re
 from collections.abc import Iterator
 
@@ -63,6 +63,14 @@ def test_bytes_that_are_no_text_are_dumped() -> None:
     page = html(viewer(), page_of(failed(value=b"\xff\xfe\x00hello", key=b"\x00\xff")))
     assert "00000000: fffe 0068 656c 6c6f                      ...hello" in page
     assert "00000000: 00ff" in page
+
+
+def test_who_may_not_see_failed_records_is_not_told_which_there_are() -> None:
+    record = failed()
+    client = client_with("edit_failedrecord", "view_sensitive_failedrecord")
+    answers = {client.post(reveal_of(record, pk)).status_code for pk in (record.pk, record.pk + 1)}
+    assert answers == {403}
+    assert viewer("view_sensitive_failedrecord").post(reveal_of(record, record.pk + 1)).status_code == 404
 
 
 @pytest.mark.usefixtures("plain_consumer")
@@ -144,7 +152,7 @@ def test_pages_hold_nothing_that_a_content_security_policy_of_self_would_block()
         b"\x00" * 100,
         "é".encode() * 40_000,
         b"x" + "é".encode() * 40_000,
-        os.urandom(70_000),
+        random.Random(70).randbytes(70_000),
     ],
     ids=lambda value: repr(value[:12]),
 )

@@ -185,6 +185,21 @@ def test_what_is_redacted_is_kept_and_never_shown_to_who_may_not_see_it(editor: 
     assert "hush" not in FailureEdit.objects.get().diff
 
 
+def test_an_error_of_the_consumers_own_does_not_tell_what_is_redacted(
+    editor: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prefetch(self: People, events: list[Person]) -> None:
+        raise LookupError(f"no account for {events[0].token}")
+
+    record = person()
+    monkeypatch.setattr(People, "prefetch", prefetch)
+    preview = change(editor, record, age="7")
+    for answer in (preview, confirm(editor, record, preview)):
+        text = answer.content.decode()
+        assert "no account for [redacted]" in text
+        assert "hush-hush" not in text
+
+
 def test_who_may_see_it_can_replace_it_without_its_being_shown() -> None:
     client = viewer("edit_failedrecord", "view_sensitive_failedrecord")
     record = person(b'{"key": "k1", "userName": "ada", "token": 5}')

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from consumers.inbox.runs import orders
@@ -74,6 +76,13 @@ def test_the_query_is_shown_before_anything_happens_and_the_run_is_over_what_was
     assert LogEntry.objects.get().object_id == str(run.pk)
     work_off()
     assert teams() == {"one"}
+
+
+def test_the_page_counts_the_records_once(operator: Client) -> None:
+    team("one")
+    with CaptureQueriesContext(connection) as queries:
+        asked(operator)
+    assert len([q for q in queries if "COUNT(*)" in q["sql"] and "consumers_failedrecord" in q["sql"]]) == 1
 
 
 def test_a_group_is_retried_by_consumer_and_fingerprint(operator: Client) -> None:

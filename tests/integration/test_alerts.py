@@ -317,6 +317,15 @@ def test_an_alert_is_mailed(configured: Callable[..., None]) -> None:
     assert "https://ops.example.org/admin/x/" in sent.body
 
 
+def test_what_cannot_be_seen_is_written_out_in_a_mail(configured: Callable[..., None]) -> None:
+    configured(emails=["ops@example.org"])
+    raise_alert("lag", key="k", title="paid \u202e\x1b[2J \u200bé", detail="one\ttwo\nthree \u2066\x07\r")
+    deliver_due()
+    (sent,) = mail.outbox
+    assert sent.subject == r"[lag] paid \u202e\x1b[2J \u200bé"
+    assert sent.body.startswith("paid \\u202e\\x1b[2J \\u200bé\n\none\ttwo\nthree \\u2066\\x07\\x0d\n\n")
+
+
 def test_a_mail_server_that_is_away_is_tried_again(configured: Callable[..., None], settings: Any) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9

@@ -59,6 +59,14 @@ def test_a_silent_worker_is_stale_and_its_partitions_have_no_worker() -> None:
     assert "No live worker" in shown["consumers"]
 
 
+def test_a_broker_that_is_away_is_named_wherever_an_outage_is() -> None:
+    one = worker(consumer(partition(), broker="broker-1: refused"))
+    shown = parts(looker())
+    assert "the broker does not answer: broker-1: refused" in shown["consumers"]
+    assert "the broker does not answer: broker-1: refused" in shown["workers"]
+    assert "broker-1: refused" in html(looker(), f"{CONSOLE}{one.pk}/")
+
+
 def test_a_paused_partition_shows_its_lag_and_who_paused_it_and_why() -> None:
     ledger_line()
     worker(consumer(partition(end=900, lag=800, state="paused", operator_paused=True)))
@@ -126,7 +134,7 @@ def test_without_any_worker_the_page_says_how_to_start_one() -> None:
 
 def test_what_workers_say_cannot_break_out_of_the_page() -> None:
     evil = '<script>alert(1)</script>\u202e"'
-    one = worker(consumer(partition(), holding=evil, failed_by_reason={evil: 3}), host="<b>h", why=evil)
+    one = worker(consumer(partition(), holding=evil, broker=evil, failed_by_reason={evil: 3}), host="<b>h", why=evil)
     WorkerEvent.objects.create(worker=one, at=timezone.now(), kind="limit", text=evil)
     Control.objects.create(kind="pause", group=evil, topic=evil, by=evil, reason=evil)
     for address in (CONSOLE, f"{CONSOLE}{one.pk}/"):

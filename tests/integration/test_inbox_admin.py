@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
@@ -16,9 +18,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from consumers.admin import group_acts
+from consumers.api import BatchConsumer
 from consumers.models import Alert, FailureDelta, FailureGroup, FailureNote
 from tests.integration.admin_records import client_with, html
-from tests.integration.inbox import fail, group, records, taken_up
+from tests.integration.inbox import CONSUMER, fail, group, records, taken_up
 
 pytestmark = pytest.mark.django_db
 
@@ -158,6 +161,68 @@ def test_the_page_of_a_group_whose_example_was_deleted_is_shown_without_it() -> 
     assert "An example" not in page(viewer())
 
 
+def example_of(text: str) -> int:
+    """The offset of the failure that a group's page shows."""
+    shown = re.search(r"orders\[0\]@(\d+)", text)
+    assert shown
+    return int(shown[1])
+
+
+def test_the_failures_of_a_group_are_stepped_through_on_its_page() -> None:
+    fail(3)
+    fail(kind=2)
+    client = viewer()
+    address = reverse("admin:consumers_failuregroup_change", args=[group().pk])
+    first, second, third = records().order_by("pk")
+    text = page(client)
+    assert example_of(text) == third.offset
+    assert "no later one in this group" in text
+    assert f'href="?example={second.pk}#inbox-example"' in text
+    text = html(client, f"{address}?example={second.pk}")
+    assert example_of(text) == second.offset
+    assert f"?example={first.pk}#" in text
+    assert f"?example={third.pk}#" in text
+    assert "no earlier one in this group" in html(client, f"{address}?example={first.pk}")
+
+
+@pytest.mark.parametrize("asked", ["x", "\0", "-1", "9" * 40, "of another group"])
+def test_a_groups_page_shows_no_failure_that_is_not_its_own(asked: str) -> None:
+    fail()
+    fail(kind=2, message="not of this one")
+    other = str(records(2).get().pk) if asked == "of another group" else asked
+    text = html(viewer(), reverse("admin:consumers_failuregroup_change", args=[group().pk], query={"example": other}))
+    assert example_of(text) == records().get().offset
+    assert "not of this one" not in text
+
+
+class Named(msgspec.Struct):
+    name: str
+
+
+class Redacting(BatchConsumer[Named, FailureGroup]):
+    """Redacts by now what it did not when its first records failed."""
+
+    name = CONSUMER
+    topics = ("orders",)
+    event = Named
+    redact = ("name",)
+
+
+def test_a_message_from_before_its_consumer_redacted_is_masked_in_the_list_and_on_the_page(
+    registered: Callable[[type], type],
+) -> None:
+    fail(message="no such person: Ada the 1st", value=b'{"name": "Ada the 1st"}')
+    fail(kind=2, message="no such person: Bob", value=b"no json")
+    fail(kind=3, message="Ada is gone")
+    taken_up()
+    records(3).delete()
+    registered(Redacting)
+    for text in (listed(viewer()), page(viewer()), page(client_with("view_failuregroup"))):
+        assert "Ada the" not in text
+        assert "no such person: [redacted]" in text
+    assert "Ada is gone" in page(viewer(), 3)
+
+
 def test_acknowledging_makes_a_new_group_a_known_one(operator: Client) -> None:
     fail()
     assert group().status == "new"
@@ -235,6 +300,18 @@ def test_who_may_not_see_groups_sees_and_changes_none() -> None:
     client = client_with("assign_failuregroup", "view_failedrecord")
     assert client.get(reverse(LIST)).status_code == 403
     assert act(client, "acknowledge").status_code == 403
+
+
+def test_who_may_not_see_groups_does_not_bring_them_up_to_date_either() -> None:
+    fail()
+    client = client_with("view_failedrecord")
+    known = group().pk
+    fail()
+    for address in (reverse(LIST), reverse("admin:consumers_failuregroup_change", args=[known])):
+        assert client.get(address).status_code == 403
+    missing = reverse("admin:consumers_failuregroup_act", args=[known + 1])
+    assert client.post(missing, {"do": "acknowledge"}).status_code == 403
+    assert FailureDelta.objects.count() == 1
 
 
 def test_an_example_is_shown_to_those_only_who_may_see_failed_records() -> None:

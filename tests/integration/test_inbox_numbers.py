@@ -139,9 +139,7 @@ def test_a_group_tells_where_it_happened_and_shows_an_example() -> None:
 
 
 def test_a_chunk_without_failures_costs_no_statement_more() -> None:
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
+    with CaptureQueriesContext(connection) as queries:
         consume(OrderConsumer, order(), order())
     assert not [query["sql"] for query in queries if "failuredelta" in query["sql"] or "failedrecord" in query["sql"]]
 

@@ -10,6 +10,9 @@ import pytest
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
+from consumers.core.chunks import Chunk
+from consumers.core.outcomes import Outcomes
+from consumers.core.policies import RetryPolicy
 from consumers.inbox.rollup import roll_up
 from consumers.inbox.trends import floor
 from consumers.models import (
@@ -22,6 +25,7 @@ from consumers.models import (
     FailureNote,
     ReasonBucket,
 )
+from consumers.pipeline.failed_progress import FailedRecordProgress
 from consumers.reprocess import Result, Selection
 from consumers.watch import Watch
 from tests.integration.inbox import fail, group, records, taken_up
@@ -123,6 +127,47 @@ def test_a_resolved_group_that_fails_again_has_come_back_and_its_history_says_so
     assert group().status == "regressed"
     said = list(FailureNote.objects.order_by("id").values_list("text", flat=True))
     assert said == ["Nothing is pending any more.", "It came back."]
+
+
+def retried(*, due: bool, by: str) -> None:
+    """All that is pending goes well; those that are `due` again by themselves waited for a row that came."""
+    rows = list(records().filter(status="pending"))
+    if due:
+        records().update(retry_after=timezone.now())
+    progress = FailedRecordProgress(rows, by, RetryPolicy(), "default")
+    chunk = Chunk({}, tuple(progress.records()))
+    with transaction.atomic():
+        progress.finish(chunk, Outcomes(written=[*chunk.records]))
+
+
+def test_failures_that_go_by_themselves_within_minutes_are_not_told_as_having_come_back_each_time() -> None:
+    for _ in range(3):
+        fail(2)
+        assert group().status in ("new", "known")
+        retried(due=True, by="the watch")
+        assert (group().status, group().resolved_by) == ("resolved", "automatic retries")
+    assert group().regressions == 0
+    assert list(Alert.objects.values_list("kind", flat=True)) == ["new_group"]
+    assert not FailureNote.objects.exists()
+
+
+def test_failures_that_somebody_has_retried_and_that_fail_again_are_told_as_having_come_back() -> None:
+    fail()
+    taken_up()
+    retried(due=False, by="ann")
+    assert (group().status, group().resolved_by) == ("resolved", "")
+    fail()
+    assert group().status == "regressed"
+    assert Alert.objects.filter(kind="regression").exists()
+
+
+def test_one_that_went_by_itself_does_not_hide_the_others_that_somebody_has_retried() -> None:
+    fail()
+    taken_up()
+    retried(due=True, by="the watch")
+    fail()
+    retried(due=False, by="ann")
+    assert (group().status, group().resolved_by) == ("resolved", "")
 
 
 def test_a_group_whose_time_in_the_archive_is_over_is_back_without_a_failure() -> None:

@@ -272,6 +272,11 @@ def test_a_key_that_is_null_conflicts_with_nothing(write: Write) -> None:
     assert write({"key": 3, "uid": uuid.UUID(int=1)}, {"key": 4, "uid": None}, unique=["uid"]) == [False, True]
 
 
+def test_several_keys_that_are_null_in_one_call_are_all_new(write: Write) -> None:
+    assert write({"key": 1, "uid": None}, {"key": 2, "uid": None}, unique=["uid"]) is None
+    assert stored("key") == [1, 2]
+
+
 def test_a_foreign_key_is_written_by_the_related_object_or_by_its_id(path: str) -> None:
     parent = Parent(id="p")
     rows = [Everything(key=1, parent=parent), Everything(key=2, parent_id="p")]

@@ -383,6 +383,16 @@ def test_of_a_row_that_is_repeated_the_first_is_written(
 
 
 @pytest.mark.usefixtures("partitioned")
+def test_an_id_that_is_there_twice_in_one_call_with_two_times_is_written_once_and_told_so(
+    path: Any, form: Callable[..., Any], campaign: Campaign
+) -> None:
+    key = uuid.uuid4()
+    rows = [click(campaign, at, key, form) for at in (AT, BOUNDARY.start)]
+    assert ingest(Click, rows, ["event_id"], path=path) == [True, False]
+    assert Click.objects.get().occurred_at == AT
+
+
+@pytest.mark.usefixtures("partitioned")
 def test_an_id_that_comes_again_with_another_time_makes_a_second_row(
     path: Any, form: Callable[..., Any], campaign: Campaign
 ) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connections, transaction
 from django.utils import timezone
 
 from consumers.inbox import retention
 from consumers.inbox.ending import end_pending
+from consumers.inbox.rollup import roll_up
 from consumers.models import Alert, FailedRecord, FailureGroup, FailureNote
 from tests.integration.inbox import fail, group, records, taken_up
 
@@ -102,6 +105,29 @@ def test_an_empty_group_is_remembered_for_a_year_so_that_its_coming_back_is_noti
     FailureGroup.objects.update(last_seen=timezone.now() - timedelta(days=366))
     assert prune()["groups"] == 1
     assert not FailureGroup.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_old_group_in_which_a_roll_up_is_just_counting_a_failure_is_not_deleted() -> None:
+    ended(1, "resolved", days=400)
+    taken_up()
+    prune()
+    FailureGroup.objects.update(last_seen=timezone.now() - timedelta(days=366))
+    fail()
+    found: list[int] = []
+
+    def prune_beside() -> None:
+        found.append(prune()["groups"])
+        connections.close_all()
+
+    beside = threading.Thread(target=prune_beside)
+    with transaction.atomic():
+        assert roll_up("default") == 1
+        beside.start()
+        beside.join(1)
+    beside.join()
+    assert found == [0]
+    assert (group().pending, group().count) == (1, 2)
 
 
 def test_a_group_with_records_or_in_the_archive_is_kept_however_old() -> None:

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from consumers.core.errors import Misconfigured
+from consumers.core.errors import Flood, Misconfigured
 from consumers.core.policies import BatchPolicy
 from consumers.engine.partitions import Hold
 from consumers.ledger import Ledger
@@ -236,6 +236,7 @@ def test_a_move_from_before_the_process_began_is_no_order_to_it(db: None) -> Non
 def test_what_stopped_a_process_is_told_in_one_line() -> None:
     group = BaseExceptionGroup("several", [ValueError("first\nsecond"), KeyError("x")])
     assert why(group) == "ValueError: first"
+    assert why(BaseExceptionGroup("several", [ValueError("first"), Flood("too many")])) == "Flood: too many"
 
 
 @pytest.mark.parametrize("interval", [-1.0, 0.1, float("nan")])

@@ -12,9 +12,10 @@ from consumers.core.ledger import Standing, judge
 from consumers.core.outcomes import Outcomes
 from consumers.engine.claims import Claims
 from consumers.engine.hold import Holder
+from consumers.engine.intake import Intake
 from consumers.engine.lane import Lane
 from consumers.engine.partitions import Hold, Partition
-from consumers.engine.runner import Runner
+from consumers.engine.results import Results
 from consumers.pipeline.flow import Prepared
 from tests.simulation.store import MemoryLedger, MemoryProgress, MemoryStorage
 
@@ -74,18 +75,18 @@ def revokes_that_do_not_drain(patch: pytest.MonkeyPatch) -> None:
 
 def leftovers_taken_in(patch: pytest.MonkeyPatch) -> None:
     """Records that follow an earlier seek are taken for those of the latest."""
-    patch.setattr(Runner, "_current", lambda self, source, generation: self.partitions.active(source))
+    patch.setattr(Intake, "_current", lambda self, source, generation: self.partitions.active(source))
 
 
 def unsettled_offsets_committed(patch: pytest.MonkeyPatch) -> None:
     """The broker is told of what was taken in, not of what is settled."""
-    hand_over = Runner._put
+    hand_over = Intake._put
 
-    def hasty(self: Runner, partition: Partition, *args: Any) -> None:
+    def hasty(self: Intake, partition: Partition, *args: Any) -> None:
         hand_over(self, partition, *args)
         partition.settled = partition.position
 
-    patch.setattr(Runner, "_put", hasty)
+    patch.setattr(Intake, "_put", hasty)
 
 
 def whole_chunk_dropped_when_fenced(patch: pytest.MonkeyPatch) -> None:
@@ -129,7 +130,7 @@ def repeats_counted_again(patch: pytest.MonkeyPatch) -> None:
 
 def fenced_partitions_given_up(patch: pytest.MonkeyPatch) -> None:
     """A partition that somebody else has claimed is never claimed again, though the group says it is ours."""
-    patch.setattr(Runner, "_fenced", lambda self, chunk, sources: None)
+    patch.setattr(Results, "fenced", lambda self, chunk, sources: None)
 
 
 def orders_outweighed_by_room(patch: pytest.MonkeyPatch) -> None:

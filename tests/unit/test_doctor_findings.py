@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from consumers.core.errors import TransientError
+from consumers.core.hosts import is_loopback
 from consumers.doctor import (
     Finding,
     Patient,
@@ -22,7 +23,6 @@ from consumers.doctor import (
     timing,
     topics,
 )
-from consumers.doctor.hosts import is_local
 from consumers.doctor.registry import ORDER, Check, checks
 from consumers.kafka.cluster import Group, Topic
 from consumers.settings import EngineSettings
@@ -186,10 +186,13 @@ def test_a_broker_in_clear_or_unchecked_is_named(
 
 @pytest.mark.parametrize(
     ("host", "local"),
-    [("", True), ("/run/postgresql", True), ("127.8.0.1", True), ("::1", True), ("db", False), ("10.0.0.1", False)],
+    [
+        *(("", True), ("/run/postgresql", True), ("127.8.0.1", True), ("[::1]", True), ("Demo.localhost", True)),
+        *(("db", False), ("10.0.0.1", False), ("localhost.example.org", False), ("*", False)),
+    ],
 )
 def test_loopback_and_sockets_are_local(host: str, local: bool) -> None:
-    assert is_local(host) is local
+    assert is_loopback(host) is local
 
 
 # ---- topics and groups, as a cluster tells of them ------------------------------------------------------------------

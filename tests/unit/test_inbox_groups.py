@@ -33,8 +33,8 @@ def failed_again(at: datetime = LATER) -> Change:
     return change
 
 
-def mended(number: int = 1) -> Change:
-    change = Change(LATER)
+def mended(number: int = 1, *, by_itself: bool = False) -> Change:
+    change = Change(LATER, by_itself=by_itself)
     change.add(FailureDelta(at=LATER, pending=-number, resolved=number))
     return change
 
@@ -68,6 +68,24 @@ def test_a_failure_that_is_told_late_opens_a_group_that_only_seemed_to_be_over()
     one = group(Status.RESOLVED, resolved_at=NOW)
     assert groups.apply(one, failed(at=EARLIER), LATER) == Status.KNOWN
     assert one.regressions == 0
+
+
+def test_a_group_that_comes_and_goes_by_itself_is_no_news_and_has_not_come_back() -> None:
+    one = group(Status.NEW, pending=1, count=1)
+    for _ in range(3):
+        assert groups.apply(one, mended(by_itself=True), NOW) == ""
+        assert (one.status, one.resolved_by) == (Status.RESOLVED, "automatic retries")
+        assert groups.apply(one, failed(), LATER) == ""
+        assert (one.status, one.resolved_at, one.resolved_by) == (Status.KNOWN, None, "")
+    assert one.regressions == 0
+
+
+def test_a_group_that_went_by_itself_and_then_by_somebodys_doing_has_come_back_after_that() -> None:
+    one = group(Status.KNOWN, pending=1)
+    groups.apply(one, mended(by_itself=True), NOW)
+    groups.apply(one, failed(), NOW)
+    assert groups.apply(one, mended(), NOW) == Status.RESOLVED
+    assert groups.apply(one, failed(), LATER) == Status.REGRESSED
 
 
 def test_a_failure_does_not_make_a_known_group_new() -> None:

@@ -37,6 +37,10 @@ def test_an_outage_and_a_pause_are_shown() -> None:
     assert "ads.clicks[0] ? (paused by order)" in shown
 
 
+def test_a_broker_that_is_away_is_shown() -> None:
+    assert "! BROKER AWAY broker-1: refused" in lines(consumer(broker="broker-1: refused"))
+
+
 @pytest.mark.parametrize("width", [10, 20, 40, 80, 200])
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     many = consumer(name="c" * 300, failed_by_reason={f"reason_{n}": n for n in range(30)}, holding="x" * 500)

@@ -44,6 +44,14 @@ def verdict(waited: float = 0.0, **changes: Any) -> Verdict:
         ("past the bound", 301, {"settled_age": 9000.0, "partitions": BEHIND}, False, False),
         ("past the bound, and never settled anything", 301, {"settled_age": None, "partitions": BEHIND}, False, False),
         ("an outage explains it", 9000, {"settled_age": 9000.0, "in_flight": 5, "holding": "no route"}, True, False),
+        ("the broker is away, nothing waits", 0, {"broker": "refused"}, True, False),
+        (
+            "the broker is away, and records wait",
+            9000,
+            {"settled_age": 9000.0, "partitions": BEHIND, "broker": "refused"},
+            True,
+            False,
+        ),
         ("does not poll", 0, {"polled_age": 61.0}, True, False),
         ("does not poll, past the bound", 0, {"polled_age": 301.0}, False, False),
         ("drains", 0, {"state": "draining"}, True, False),
@@ -64,6 +72,11 @@ def test_an_operators_pause_is_not_ready_and_alive() -> None:
     found = verdict(9000, settled_age=9000.0, partitions=[paused])
     assert (found.alive, found.ready) == (True, False)
     assert found.faults == ("clicks is paused by an operator",)
+
+
+def test_a_broker_that_is_away_is_named() -> None:
+    found = verdict(9000, settled_age=9000.0, partitions=BEHIND, broker="broker-1:9092 refuses connections")
+    assert found.faults == ("clicks does not reach the broker: broker-1:9092 refuses connections",)
 
 
 def test_one_paused_partition_of_two_changes_nothing() -> None:

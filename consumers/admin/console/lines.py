@@ -88,7 +88,7 @@ class ConsumerCard:
     settled_age: float | None = None
     freshness: float | None = None
     failed_by_reason: dict[str, int] = field(default_factory=dict)
-    holding: list[str] = field(default_factory=list)
+    outages: list[str] = field(default_factory=list)
     sizes: set[int] = field(default_factory=set)
     process_workers: set[int] = field(default_factory=set)
     rates: dict[str, float] = field(default_factory=dict)
@@ -102,8 +102,7 @@ class ConsumerCard:
         self.waiting += report["waiting"]
         self.sizes.add(report["chunk_records"])
         self.process_workers.add(report["workers"])
-        if report["holding"]:
-            self.holding.append(visible(report["holding"]))
+        self.outages += map(visible, outages_of(report))
         if report["settled_age"] is not None:
             self.settled_age = min(report["settled_age"], self.settled_age or float("inf"))
         if report["freshness"] is not None:
@@ -137,6 +136,13 @@ class ConsumerCard:
     @property
     def eta(self) -> timedelta | None:
         return _eta(self.lag, self.trend)
+
+
+def outages_of(report: Mapping[str, Any]) -> list[str]:
+    """What is away, of the database and the broker, by what a worker says of a consumer; older ones say less."""
+    broker = report.get("broker")
+    told = (report["holding"], f"the broker does not answer: {broker}" if broker else "")
+    return [text for text in told if text]
 
 
 def _eta(lag: int | None, trend: Trend | None) -> timedelta | None:

@@ -12,9 +12,10 @@ from django.db.models import DurationField, ExpressionWrapper, F
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from consumers.admin.console.lines import ConsumerCard, PartitionLine, WorkerLine
+from consumers.admin.console.lines import ConsumerCard, PartitionLine, WorkerLine, outages_of
 from consumers.admin.console.recent import Recent
 from consumers.admin.visible import visible
+from consumers.core.orders import Pauses
 from consumers.core.records import TopicPartition
 from consumers.models import Control, PartitionLedger, Worker
 from consumers.orders import in_force, pauses_of
@@ -104,17 +105,18 @@ def _worker(row: Any) -> WorkerLine:
         in_flight=sum(each["in_flight"] for each in consumers),
         rss=row.report.get("rss", 0),
         report=row.report,
-        remark=visible(row.why or "; ".join(each["holding"] for each in consumers if each["holding"])),
+        remark=visible(row.why or "; ".join(text for each in consumers for text in outages_of(each))),
     )
 
 
 def _partitions(workers: Sequence[WorkerLine], recent: Recent) -> list[PartitionLine]:
     """Every partition that a group has a line for, or a live worker holds; whoever reported last is believed."""
     held = _held(workers)
-    pauses = list(in_force(DEFAULT_DB_ALIAS).filter(kind=Control.Kind.PAUSE))
+    pauses = [(order, pauses_of([order])) for order in in_force(DEFAULT_DB_ALIAS).filter(kind=Control.Kind.PAUSE)]
     groups = {group for group, _, _ in held}
     lines = PartitionLedger.objects.filter(group__in=groups | _groups_seen(workers))
-    settled = {(line.group, line.topic, line.partition): line.next_offset for line in lines}
+    columns = lines.values_list("group", "topic", "partition", "next_offset")
+    settled = {(group, topic, partition): offset for group, topic, partition, offset in columns}
     return [
         _partition(place, held.get(place), settled, pauses, recent) for place in sorted(held.keys() | settled.keys())
     ]
@@ -146,13 +148,13 @@ def _partition(
     place: Place,
     held: tuple[Worker, Mapping[str, Any]] | None,
     ledger: Mapping[Place, int],
-    pauses: Sequence[Control],
+    pauses: Sequence[tuple[Control, Pauses]],
     recent: Recent,
 ) -> PartitionLine:
     group, topic, number = place
     worker, said = held or (None, {})
     source = TopicPartition(topic, number)
-    ours = [each for each in pauses if each.group in ("", group) and pauses_of([each]).covers(source)]
+    ours = [order for order, covered in pauses if order.group in ("", group) and covered.covers(source)]
     settled = max(said.get("settled", -1), ledger.get(place, -1))
     end = max(said["end"], settled) if said.get("end", -1) >= 0 else -1
     return PartitionLine(

@@ -106,7 +106,7 @@ def give(user: Any, kind: str, form: Any) -> Control:
     with transaction.atomic():
         if kind in Control.STANDING:
             aim = {name: value for name, value in columns.items() if name != "value"}
-            replaced = in_force(DEFAULT_DB_ALIAS).filter(kind=kind, **_lookups(aim))
+            replaced = in_force(DEFAULT_DB_ALIAS).filter(kind=kind, **aim)
             for earlier in replaced.select_for_update():
                 end(user, earlier)
         control = Control.objects.create(
@@ -133,13 +133,6 @@ def log(user: Any, control: Control, flag: int, text: str) -> None:
 
 def _moment_in(span: timedelta | None) -> Any:
     return None if span is None else Now() + span
-
-
-def _lookups(aim: dict[str, Any]) -> dict[str, Any]:
-    return {
-        (f"{name}__isnull" if value is None else name): (True if value is None else value)
-        for name, value in aim.items()
-    }
 
 
 def _form(request: HttpRequest, kind: str) -> forms.Form:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Prefetch
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.loader import render_to_string
@@ -117,11 +118,11 @@ class WorkerAdmin(LookOnly, WorkerModelAdmin):
 
     def _now(self, request: HttpRequest) -> dict[str, Any]:
         with_replies = Prefetch("replies", ControlReply.objects.defer("text").order_by("worker_name"))
-        standing = in_force("default").filter(kind__in=Control.STANDING)
+        standing = in_force(DEFAULT_DB_ALIAS).filter(kind__in=Control.STANDING)
         return {
             "live": look(),
             "events": _events(),
-            "standing": standing.prefetch_related("replies"),
+            "standing": standing.prefetch_related(with_replies),
             "orders": Control.objects.prefetch_related(with_replies)[:MOST_ORDERS],
             "may_control": may_control(request),
             "no_control": NO_CONTROL,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -19,14 +18,21 @@ from django.urls import reverse
 
 from consumers import positions
 from consumers.admin.console.access import require_control
-from consumers.admin.console.orders import log
+from consumers.admin.console.orders import Page, log
 from consumers.core.errors import ConsumerError, Misconfigured
 from consumers.core.records import TopicPartition
+from consumers.kafka.targets import chosen, target
 from consumers.ledger import Ledger
 from consumers.models import PartitionLedger
 from consumers.positions import Move
 from consumers.settings import engine_settings
 
+PAGE = Page(
+    "Move a group",
+    "Move a group to another position in a topic, to replay or to skip. Nothing is moved yet: the next page shows what "
+    "it would do.",
+    "Preview",
+)
 WHERE = (
     ("beginning", "the first record there is"),
     ("end", "the end: skip all that is there"),
@@ -105,7 +111,7 @@ def seek_view(request: HttpRequest, site: AdminSite) -> HttpResponse:
     posted = request.POST if request.method == "POST" else None
     get = request.GET
     form = SeekForm(posted, initial={"target": json.dumps([get.get("group", ""), get.get("topic", "")])})
-    context = {**site.each_context(request), "title": "Move a group", "form": form}
+    context = {**site.each_context(request), "title": PAGE.title, "page": PAGE, "form": form}
     if posted is not None and form.is_valid():
         try:
             moves = _preview(form)
@@ -114,7 +120,7 @@ def seek_view(request: HttpRequest, site: AdminSite) -> HttpResponse:
         else:
             context |= {"title": "Preview of a move", "moves": moves, **_carried(form, moves)}
             return TemplateResponse(request, "admin/consumers/console/seek_preview.html", context)
-    return TemplateResponse(request, "admin/consumers/console/seek.html", context)
+    return TemplateResponse(request, "admin/consumers/console/order.html", context)
 
 
 def _carried(form: SeekForm, moves: Sequence[Move]) -> dict[str, Any]:
@@ -142,29 +148,9 @@ def _preview(form: SeekForm) -> list[Move]:
     group, topic = form.place
     data = form.cleaned_data
     with BrokerView(engine_settings(), group) as broker:
-        sources = _chosen(broker.partitions(topic), data["partitions"])
-        targets = [(source, _target(broker, source, data["where"], data["offset"], data["time"])) for source in sources]
+        sources = chosen(broker, topic, data["partitions"])
+        targets = [(source, target(broker, source, data["where"], data["offset"], data["time"])) for source in sources]
     return positions.plan(Ledger(group, DEFAULT_DB_ALIAS), targets)
-
-
-def _chosen(sources: Sequence[TopicPartition], numbers: Sequence[int]) -> list[TopicPartition]:
-    unknown = sorted(set(numbers) - {source.partition for source in sources})
-    if unknown:
-        raise Misconfigured(f"topic {sources[0].topic} has no partition {', '.join(map(str, unknown))}")
-    return [source for source in sources if not numbers or source.partition in numbers]
-
-
-def _target(broker: Any, source: TopicPartition, where: str, offset: int | None, time: datetime | None) -> int:
-    low, high = broker.watermarks(source)
-    if where == "beginning":
-        return int(low)
-    if where == "end":
-        return int(high)
-    if where == "time" and time is not None:
-        return int(broker.offset_at(source, round(time.timestamp() * 1000)))
-    if offset is None or not low <= offset <= high:
-        raise Misconfigured(f"{source} holds offsets {low} to {high}; {offset} is not among them")
-    return offset
 
 
 def _apply(request: HttpRequest) -> HttpResponse:
@@ -199,5 +185,5 @@ def _within_bounds(group: str, targets: dict[TopicPartition, int]) -> list[Move]
         raise Misconfigured(f"group {group} reads no such topic")
     with BrokerView(engine_settings(), group) as broker:
         for source, offset in targets.items():
-            _target(broker, source, "offset", offset, None)
+            target(broker, source, "offset", offset, None)
     return positions.plan(Ledger(group, DEFAULT_DB_ALIAS), targets.items())

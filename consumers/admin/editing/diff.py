@@ -7,6 +7,7 @@ import difflib
 from consumers.admin.jsontext import Json
 from consumers.admin.payload import Head, parse
 from consumers.admin.redaction import Redaction
+from consumers.admin.visible import visible
 from consumers.pipeline.mask import MASK
 
 MOST = 256 * 1024
@@ -15,7 +16,7 @@ MOST = 256 * 1024
 
 def unified(before: bytes, after: bytes, redaction: Redaction) -> str:
     """A unified diff of the two values laid out; empty if they are the same document."""
-    old, new = _document(before), _document(after)
+    old, new = parse(Head.of(before)), parse(Head.of(after))
     if redaction.asked_for and (old is None or new is None):
         return f"-({len(before):,} bytes, which can't be masked)\n+({len(after):,} bytes)\n"
     if before == after or (old and new and old.compact() == new.compact()):
@@ -26,8 +27,9 @@ def unified(before: bytes, after: bytes, redaction: Redaction) -> str:
     return "\n".join([*lines, *_changed_secrets(old, new, redaction)]) + "\n"
 
 
-def _document(value: bytes) -> Json | None:
-    return parse(Head(value, len(value)))
+def shown(diff: str) -> list[tuple[str, str]]:
+    """The diff's lines, fit to be printed, each with the sign that it begins with."""
+    return [(line[:1], visible(line)) for line in diff.splitlines()]
 
 
 def _lines(value: bytes, document: Json | None, redaction: Redaction) -> list[str]:

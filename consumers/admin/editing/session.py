@@ -66,7 +66,7 @@ def begin(request: HttpRequest, record: FailedRecord) -> Editing:
     base = base_of(record)
     if len(base.value) > MOST:
         raise CannotEdit(f"its value has {len(base.value):,} bytes, more than the {MOST:,} that are edited here")
-    document = parse(Head(base.value, len(base.value)))
+    document = parse(Head.of(base.value))
     redaction = redaction_seen(redaction_of(record.consumer), document)
     sensitive = request.user.has_perm(SENSITIVE)
     if redaction.unsure and not sensitive:

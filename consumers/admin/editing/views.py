@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
@@ -17,10 +18,10 @@ from consumers import registry
 from consumers.admin.actionlog import log_each
 from consumers.admin.editing.check import refusal_of
 from consumers.admin.editing.compose import NotJson
-from consumers.admin.editing.diff import unified
+from consumers.admin.editing.diff import shown, unified
 from consumers.admin.editing.keep import CannotEdit, Change, keep_edit, try_edit, withdraw
 from consumers.admin.editing.session import PERMISSION, Editing, begin
-from consumers.admin.payload import present_text
+from consumers.admin.payload import Head, parse, present_text, redaction_seen
 from consumers.admin.visible import visible
 from consumers.core.errors import ConsumerError
 from consumers.models import FailedRecord
@@ -107,7 +108,8 @@ def _store(request: HttpRequest, editing: Editing, change: Change) -> HttpRespon
         result = reprocess(Selection(ids=(record.pk,)), by=change.by)
     except Exception as error:  # noqa: BLE001  (the consumer's own code)
         what = "" if isinstance(error, ConsumerError) else f"the consumer raised {type(error).__name__}: "
-        messages.error(request, f"The edit is stored, but could not be processed: {what}{visible(str(error))}")
+        text = _masked(editing, change, str(error))
+        messages.error(request, f"The edit is stored, but could not be processed: {what}{text}")
         return _back(record)
     if result.resolved:
         messages.success(request, "The edit is stored and the record is resolved with it.")
@@ -122,15 +124,21 @@ def _store(request: HttpRequest, editing: Editing, change: Change) -> HttpRespon
     return _back(record)
 
 
+def _masked(editing: Editing, change: Change, text: str) -> str:
+    """What the consumer's own code says, without what it redacts of the value before and of the one after."""
+    return present_text(text, redaction_seen(editing.redaction, parse(Head.of(change.value))))
+
+
 # ---- pages ----------------------------------------------------------------------------------------------------------
 
 
 def _preview(
     request: HttpRequest, model_admin: ModelAdmin[FailedRecord], editing: Editing, change: Change
 ) -> HttpResponse:
+    trial = try_edit(editing.record, change)
     more = {
-        "diff": [(line[:1], visible(line)) for line in change.diff.splitlines()],
-        "trial": try_edit(editing.record, change),
+        "diff": shown(change.diff),
+        "trial": replace(trial, error=_masked(editing, change, trial.error)),
         "confirmed": _seal(editing, change),
         "reason": visible(change.reason),
     }

@@ -55,12 +55,12 @@ def _stored(ids: list[int]) -> Iterable[Mapping[str, Any]]:
 
 
 def _row(stored: Mapping[str, Any], asked: Redaction) -> dict[str, Any]:
-    value = Head(_bytes(stored["head"]), stored["size"] or 0)
+    value = Head.of(stored["head"], stored["size"])
     document = parse(value) if asked.applies else None
     redaction = redaction_seen(asked, document)
     row = {name: _plain(stored[name]) for name in (*PLAIN, *AFTER)}
     row |= {name: redaction.mask(stored[name]) for name in TEXTS}
-    row["key"], row["key_encoding"] = _encoded(_bytes(stored["key"]), redaction)
+    row["key"], row["key_encoding"] = _encoded(Head.of(stored["key"]).data, redaction)
     row["headers"] = _headers(bytes(stored["headers"] or b""), redaction)
     row["value_bytes"] = value.size
     if not value.is_whole and value.data is not None:
@@ -94,7 +94,3 @@ def _headers(packed: bytes, redaction: Redaction) -> list[dict[str, str | None]]
 
 def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
-
-
-def _bytes(column: Any) -> bytes | None:
-    return None if column is None else bytes(column)

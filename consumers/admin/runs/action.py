@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.http import urlencode
 
+from consumers.admin.digits import is_number
 from consumers.admin.runs.query import MOST_IDS
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def retry(
     start = reverse("admin:consumers_retryrun_start")
     if "1" in request.POST.getlist("select_across"):
         return HttpResponseRedirect(f"{start}?{request.GET.urlencode()}")
-    ids = [text for text in request.POST.getlist(ACTION_CHECKBOX_NAME) if text.isascii() and text.isdigit()]
+    ids = list(filter(is_number, request.POST.getlist(ACTION_CHECKBOX_NAME)))
     if not ids or len(ids) > MOST_IDS:
         model_admin.message_user(request, f"Choose between one and {MOST_IDS:,} records.", messages.WARNING)
         return None

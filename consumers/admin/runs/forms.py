@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.core import signing
 
+from consumers.admin.digits import is_number
 from consumers.inbox.runs.orders import Pace
 from consumers.inbox.runs.selection import BadSelection, FrozenSelection
 from consumers.models.runs import RAMP
@@ -57,7 +58,7 @@ class StartForm(forms.Form):
     def clean_ramp(self) -> tuple[int, ...]:
         texts = [text.strip() for text in self.cleaned_data["ramp"].split(",")]
         lowest, highest = self.STEP
-        if len(texts) > 10 or not all(text.isascii() and text.isdigit() and len(text) < 6 for text in texts):
+        if len(texts) > 10 or not all(is_number(text, digits=5) for text in texts):
             raise forms.ValidationError("At most ten whole numbers with commas between them, such as 1, 5, 50, 500.")
         steps = tuple(map(int, texts))
         if not all(lowest <= step <= highest for step in steps):

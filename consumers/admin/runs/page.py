@@ -9,7 +9,6 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
@@ -27,22 +26,24 @@ PERMISSION = "consumers.reprocess_failedrecord"
 
 _FIGURES = ("succeeded", "failed_again", "left", "total", "left_alone")
 
-_DONE = {"pause": "paused", "resume": "resumed", "cancel": "cancelled"}
+_ORDERS = {
+    "pause": (orders.pause, "paused"),
+    "resume": (orders.resume, "resumed"),
+    "cancel": (orders.cancel, "cancelled"),
+}
+"""How each is carried out, and what the run is then."""
 
 
 def describe(run: RetryRun, request: HttpRequest) -> dict[str, Any]:
     """The template's variables."""
-    standing = standing_of(run, engine_settings().database)
-    live = shown(standing)
+    live = shown(standing_of(run, engine_settings().database))
     return {
-        "standing": standing,
         "live": live,
         "figures": {name: f"{live[name]:,}" for name in _FIGURES},
         "conditions": [visible(line) for line in run.shown_as.splitlines()],
         "facts": _facts(run),
-        "steps": _steps(standing),
         "may_order": request.user.has_perm(PERMISSION),
-        "failed_again": f"{reverse('admin:consumers_failedrecord_changelist')}?{urlencode({'run': run.pk})}",
+        "failed_again": reverse("admin:consumers_failedrecord_changelist", query={"run": run.pk}),
         "live_address": reverse("admin:consumers_retryrun_live", args=[run.pk]),
         "order_address": reverse("admin:consumers_retryrun_order", args=[run.pk]),
     }
@@ -108,17 +109,17 @@ def order_view(request: HttpRequest, model_admin: ModelAdmin[RetryRun], pk: int)
     if not request.user.has_perm(PERMISSION):
         raise PermissionDenied
     order = request.POST.get("order", "")
-    if order not in _DONE:
+    if order not in _ORDERS:
         messages.error(request, "Nothing was done: the order must be pause, resume or cancel.")
-    elif _carry_out(order, run, request.user.get_username()):
-        log_run(request.user, run, _DONE[order].capitalize())
-        messages.success(request, f"The run is {_DONE[order]}.")
+        return _back(run)
+    carry_out, done = _ORDERS[order]
+    if carry_out(run, by=request.user.get_username()):
+        log_run(request.user, run, done.capitalize())
+        messages.success(request, f"The run is {done}.")
     else:
         messages.warning(request, f"Nothing was done: the run is {run.get_state_display()}.")
+    return _back(run)
+
+
+def _back(run: RetryRun) -> HttpResponse:
     return HttpResponseRedirect(reverse("admin:consumers_retryrun_change", args=[run.pk]))
-
-
-def _carry_out(order: str, run: RetryRun, by: str) -> bool:
-    if order == "pause":
-        return orders.pause(run, by=by)
-    return orders.resume(run, by=by) if order == "resume" else orders.cancel(run, by=by)

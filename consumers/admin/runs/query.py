@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from consumers.admin.digits import is_number
 from consumers.admin.filters import FailedSinceFilter
 from consumers.admin.search import meaning
 from consumers.admin.visible import moment
@@ -88,14 +89,14 @@ def _search(value: str) -> tuple[str, dict[str, Any]]:
 
 def _ids(value: str) -> tuple[str, dict[str, Any]]:
     ids = value.split(",")
-    if len(ids) > MOST_IDS or not all(text.isascii() and text.isdigit() and len(text) < 19 for text in ids):
+    if len(ids) > MOST_IDS or not all(map(is_number, ids)):
         raise BadSelection(f"ids must be at most {MOST_IDS:,} numbers with commas between them")
     number = "1 record" if len(ids) == 1 else f"{len(ids):,} records"
     return f"{number} chosen by hand: {', '.join(ids)}", {"pk__in": sorted(map(int, ids))}
 
 
 def _run(value: str) -> tuple[str, dict[str, Any]]:
-    if not (value.isascii() and value.isdigit() and len(value) < 19):
+    if not is_number(value):
         raise BadSelection("run must be the number of a run")
     return f"failed again in run {value}", {"attempt_set__run": int(value), "attempt_set__succeeded": False}
 

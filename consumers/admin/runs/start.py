@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from consumers.admin.actionlog import log_run
-from consumers.admin.confirmation import count_of
-from consumers.admin.paging import EXACT_UP_TO, EstimatedCountPaginator
+from consumers.admin.confirmation import expected, in_figures
 from consumers.admin.runs.forms import StartForm, TrialForm, seal, unseal
+from consumers.admin.runs.page import PERMISSION
 from consumers.admin.runs.query import conditions, described, lookups_of
 from consumers.admin.visible import visible
 from consumers.inbox.runs import orders
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
 
     from consumers.inbox.trial import Trial
-
-PERMISSION = "consumers.reprocess_failedrecord"
 
 
 def start_view(model_admin: ModelAdmin[RetryRun], request: HttpRequest) -> HttpResponse:
@@ -45,15 +44,14 @@ def start_view(model_admin: ModelAdmin[RetryRun], request: HttpRequest) -> HttpR
     except BadSelection as error:
         messages.error(request, f"Nothing was started: {visible(str(error))}.")
         return HttpResponseRedirect(reverse("admin:consumers_failedrecord_changelist"))
-    number = expected(selection)
+    number = expected(_pending(selection))
     sealed = seal(selection, uuid.uuid4().hex, number)
     form = StartForm(initial={"frozen": sealed, "reason": _prefilled(selection)})
-    return _page(model_admin, request, selection, form)
+    return _page(model_admin, request, selection, form, number)
 
 
-def expected(selection: FrozenSelection) -> int:
-    """How many records it is: exact while they are few, the planner's estimate beyond."""
-    return EstimatedCountPaginator(selection.pending(engine_settings().database).order_by("pk"), 1).count
+def _pending(selection: FrozenSelection) -> QuerySet[FailedRecord]:
+    return selection.pending(engine_settings().database).order_by("pk")
 
 
 def _posted(model_admin: ModelAdmin[RetryRun], request: HttpRequest) -> HttpResponse:
@@ -64,12 +62,13 @@ def _posted(model_admin: ModelAdmin[RetryRun], request: HttpRequest) -> HttpResp
         return HttpResponseRedirect(reverse("admin:consumers_failedrecord_changelist"))
     packed = form.cleaned_data["frozen"]
     selection = unseal(packed)
+    page = partial(_page, model_admin, request, selection, form)
     if "dry_run" in request.POST:
         trial_form = TrialForm(request.POST)
         trial = _tried(request, selection, trial_form) if trial_form.is_valid() else None
-        return _page(model_admin, request, selection, form, trial_form, trial)
+        return page(expected(_pending(selection)), trial_form, trial)
     if not is_valid:
-        return _page(model_admin, request, selection, form)
+        return page(expected(_pending(selection)))
     run = _start(request, selection, form)
     messages.success(request, f"Run {run.pk} is stored: it goes on whether or not you stay on this page.")
     return HttpResponseRedirect(reverse("admin:consumers_retryrun_change", args=[run.pk]))
@@ -78,8 +77,7 @@ def _posted(model_admin: ModelAdmin[RetryRun], request: HttpRequest) -> HttpResp
 def _tried(request: HttpRequest, selection: FrozenSelection, form: TrialForm) -> Trial:
     from consumers.inbox.trial import try_out  # loads the whole engine
 
-    pending = selection.pending(engine_settings().database).order_by("pk")
-    ids = list(pending.values_list("pk", flat=True)[: form.cleaned_data["number"]])
+    ids = list(_pending(selection).values_list("pk", flat=True)[: form.cleaned_data["number"]])
     return try_out(ids, request.user.get_username())
 
 
@@ -107,10 +105,10 @@ def _page(
     request: HttpRequest,
     selection: FrozenSelection,
     form: StartForm,
+    number: int,
     trial_form: TrialForm | None = None,
     trial: Trial | None = None,
 ) -> HttpResponse:
-    number = expected(selection)
     context: dict[str, Any] = {
         **model_admin.admin_site.each_context(request),
         "title": "Retry failed records",
@@ -118,10 +116,8 @@ def _page(
         "media": model_admin.media,
         "conditions": [visible(line) for line in selection.shown_as.splitlines()],
         "upper_id": selection.upper_id,
-        "number": f"{'' if number <= EXACT_UP_TO else 'about '}{count_of(number)}",
+        **in_figures(_pending(selection), number),
         "is_empty": not number,
-        "groups": _groups(selection),
-        "groups_of": f"{EXACT_UP_TO:,}" if number > EXACT_UP_TO else "",
         "form": form,
         "trial_form": trial_form or TrialForm(),
         "trial": trial,
@@ -129,11 +125,3 @@ def _page(
         "active": RetryRun.objects.filter(state__in=RetryRun.ACTIVE)[:10],
     }
     return TemplateResponse(request, "admin/consumers/retryrun/start.html", context)
-
-
-def _groups(selection: FrozenSelection) -> list[tuple[str, str, int]]:
-    """Consumer, reason and number of the first records, the most frequent first."""
-    first = selection.pending(engine_settings().database).order_by("pk").values("pk")[:EXACT_UP_TO]
-    groups = FailedRecord.objects.filter(pk__in=first).values("consumer", "reason").annotate(number=Count("pk"))
-    ordered = groups.order_by("-number", "consumer", "reason")[:50]
-    return [(visible(each["consumer"]), visible(each["reason"]), each["number"]) for each in ordered]

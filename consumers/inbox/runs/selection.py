@@ -8,8 +8,7 @@ from typing import Any
 
 from django.db.models import Max, QuerySet
 
-from consumers.core.errors import TooLarge
-from consumers.models import FailedRecord, RetryRun
+from consumers.models import RETRIABLE, FailedRecord, RetryRun
 
 LOOKUPS = frozenset(
     {
@@ -53,8 +52,7 @@ class FrozenSelection:
 
     def pending(self, using: str) -> QuerySet[FailedRecord]:
         """The records that are still pending; not those of which only the head was kept."""
-        whole = FailedRecord.objects.using(using).exclude(reason=TooLarge.REASON)
-        return whole.filter(status=FailedRecord.Status.PENDING, pk__lte=self.upper_id, **self.lookups)
+        return FailedRecord.objects.using(using).filter(RETRIABLE, pk__lte=self.upper_id, **self.lookups)
 
 
 def freeze(lookups: Mapping[str, Any], shown_as: str, using: str) -> FrozenSelection:

@@ -72,10 +72,8 @@ def _take(using: str) -> RetryProgress | None:
     waiting = RetryProgress.objects.using(using).filter(run__state__in=RetryRun.ACTIVE, due_at__lte=timezone.now())
     fairly = waiting.order_by("due_at", "run_id")
     progress = fairly.select_for_update(skip_locked=True, of=("self",)).first()
-    # What was read with the lock tells of the moment before it: an order may have come in between.
-    if progress is None or not RetryRun.objects.using(using).get(pk=progress.run_id).is_active:
-        return None
-    return progress
+    # What was read with the lock tells of the moment before it: an order may have come in between. `run` is read now.
+    return progress if progress is not None and progress.run.is_active else None
 
 
 def worker_name() -> str:

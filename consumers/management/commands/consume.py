@@ -4,45 +4,31 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
-import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import replace
-from typing import Any, ClassVar, NoReturn
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, ClassVar
 
 from django.core.management.base import CommandError, CommandParser, SystemCheckError
 
 from consumers import registry
 from consumers.alerts.stopping import flood_told
-from consumers.concurrency import is_patched
-from consumers.consumer import BatchConsumer
-from consumers.core.errors import ConsumerError, FatalError, Misconfigured
-from consumers.core.source import RecordSource
+from consumers.core.errors import ConsumerError
 from consumers.core.summaries import add_up, longest
 from consumers.engine.process import ConsumerProcess
-from consumers.engine.runner import AroundStorage, RunOptions
-from consumers.engine.supervisor import command_line
-from consumers.kafka.config import consumer_properties
-from consumers.kafka.source import KafkaSource
 from consumers.management.arguments import port, positive
+from consumers.management.assembling import of_member, process_of, with_options
+from consumers.management.errors import WRONG, stops_told
 from consumers.management.examples import ExampleCommand
 from consumers.management.liveview import LiveView
-from consumers.management.member import Lifeline, command_of_member
-from consumers.postgres.errors import describe
+from consumers.management.member import Lifeline
+from consumers.management.supervising import become_supervisor, require_processes
 from consumers.reporting import reporting
-from consumers.settings import EngineSettings, engine_settings
-from consumers.telemetry.logs import JsonFormatter
+from consumers.settings import engine_settings
 from consumers.telemetry.traces import tracing
 from consumers.telemetry.web import serving
 
-logger = logging.getLogger("consumers")
-
 ABORTED = 130
-
-_MISSING = ("42501", "42P01", "42703", "3F000")
-"""Of PostgreSQL's SQLSTATEs those of a right, a table, a column or a schema that is missing."""
 
 
 class Command(ExampleCommand):
@@ -96,136 +82,56 @@ class Command(ExampleCommand):
         try:
             super().check(*args, **kwargs)
         except SystemCheckError as error:
-            error.returncode = 2
+            error.returncode = WRONG
             raise
 
     def handle(self, *args: Any, **options: Any) -> None:
         with ExitStack() as stack:
-            self._consume(options, stack)
-
-    def _consume(self, options: dict[str, Any], stack: ExitStack) -> None:
-        try:
-            if options["processes"]:
-                self._supervise(options)
-            settings = _of_member(_with_options(engine_settings(), options), options["member"])
-            process = self._process(settings, options, stack.enter_context(tracing(settings.tracing)))
-            lifeline = _lifeline(process) if options["member"] else None
-            web = serving(process) if settings.metrics_port else None
-        except ConsumerError as error:
-            raise CommandError(str(error), returncode=2) from error
-        try:
-            self._run(process, lifeline, *([web.serve] if web else []))
-        finally:
-            if lifeline:
-                lifeline.end()
-            elif options["json"]:
-                self.stdout.write(json.dumps(summary(process)))
+            process, beside = self._set_up(options, stack)
+            with stops_told(), flood_told(process.settings.database), reporting(process) as tasks:
+                process.run(*beside, *tasks)
         if process.aborted:
             sys.exit(ABORTED)
 
-    def _supervise(self, options: dict[str, Any]) -> NoReturn:
-        """Become the supervisor of processes that run this command.
+    def _set_up(self, options: dict[str, Any], stack: ExitStack) -> tuple[ConsumerProcess, list[Callable[[], None]]]:
+        """The process, and what is to run beside its consumers; the stack ends what is begun here."""
+        names = self.consumers or options["names"]
+        try:
+            if options["processes"]:
+                self._supervise(names, options)
+            settings = of_member(with_options(engine_settings(), options), options["member"])
+            process = process_of(names, settings, options, stack.enter_context(tracing(settings.tracing)))
+            beside = [serving(process).serve] if settings.metrics_port else []
+            return process, [stack.enter_context(self._telling(process, options)), *beside]
+        except ConsumerError as error:
+            raise CommandError(str(error), returncode=WRONG) from error
 
-        It is a fresh interpreter in the place of this one: the same process id, but without the patches, threads and
-        clients that are loaded here, which a process that starts others is better off without.
+    def _supervise(self, names: Sequence[str], options: dict[str, Any]) -> None:
+        """Does not return.
 
         Raises:
             Misconfigured: this cannot be done with several processes.
         """
-        for name in self.consumers or options["names"]:
+        for name in names:
             registry.get(name)
-        if options["max_records"]:
-            raise Misconfigured(
-                "--max-records is counted by one process and cannot be shared out, since partitions differ: leave out "
-                "--processes, or use --until-end"
-            )
-        if os.name != "posix":
-            raise Misconfigured("--processes needs Linux or macOS: start the command several times instead")
-        if not getattr(self, "_called_from_command_line", False):
-            raise Misconfigured("--processes takes the place of the whole process: use it on the command line only")
-        settings = _with_options(engine_settings(), options)
-        metrics = settings.metrics_host, settings.metrics_port
-        command = command_of_member(sys.orig_argv)
-        log_json = any(isinstance(handler.formatter, JsonFormatter) for handler in logging.getLogger().handlers)
-        supervisor = command_line(options["processes"], options["json"], command, metrics, log_json=log_json)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os.execv(supervisor[0], supervisor)  # noqa: S606  (our own interpreter, and no shell)
+        require_processes(options["max_records"], is_own_process=getattr(self, "_called_from_command_line", False))
+        become_supervisor(options["processes"], with_options(engine_settings(), options), as_json=options["json"])
 
-    def _process(
-        self, settings: EngineSettings, options: dict[str, Any], around_storage: AroundStorage | None
-    ) -> ConsumerProcess:
-        if not is_patched():
-            logger.warning(
-                "blocking calls are not cooperative: call patch_for_command() first in manage.py, see the docs"
-            )
-        names = self.consumers or options["names"]
-
-        def source(consumer: BatchConsumer[Any, Any], group: str) -> RecordSource:
-            topics = settings.real_topics(consumer.topics)
-            return KafkaSource(topics, consumer_properties(settings, group), settings.revoke_timeout)
-
-        run_options = RunOptions(
-            group=options["group"],
-            until_end=options["until_end"],
-            max_records=options["max_records"],
-            chunk_size=options["chunk_size"],
-            concurrency=options["concurrency"],
-            around_storage=around_storage,
-        )
-        return ConsumerProcess([registry.get(name) for name in names], settings, run_options, source)
-
-    def _run(self, process: ConsumerProcess, lifeline: Lifeline | None, *beside: Callable[[], None]) -> None:
-        tell = lifeline.hold if lifeline else LiveView(process).show
+    @contextmanager
+    def _telling(self, process: ConsumerProcess, options: dict[str, Any]) -> Iterator[Callable[[], None]]:
+        """What tells of the run while it lasts, to the supervisor or at the terminal; its summary follows."""
+        if options["member"]:
+            lifeline = Lifeline(lambda: summary(process), process.drain)
+            try:
+                yield lifeline.hold
+            finally:
+                lifeline.end()
+            return
         try:
-            with flood_told(process.settings.database), reporting(process) as tasks:
-                process.run(tell, *beside, *tasks)
-        except BaseExceptionGroup as group:
-            raise _stopped(_first(group)) from group
-        except Exception as error:
-            raise _stopped(error) from error
-
-
-def _lifeline(process: ConsumerProcess) -> Lifeline:
-    return Lifeline(lambda: summary(process), process.drain)
-
-
-def _with_options(settings: EngineSettings, options: dict[str, Any]) -> EngineSettings:
-    """What the command line says goes before the settings."""
-    given = {name: options[name] for name in ("metrics_port", "metrics_host") if options[name]}
-    return replace(settings, **given)
-
-
-def _of_member(settings: EngineSettings, member: int) -> EngineSettings:
-    """A static member's name and a port are for one process alone: those of a supervisor get ones made from them."""
-    if member and settings.metrics_port:
-        settings = replace(settings, metrics_port=settings.metrics_port + member, metrics_host="127.0.0.1")
-    name = settings.properties.get("group.instance.id")
-    if not member or not name:
-        return settings
-    return replace(settings, properties={**settings.properties, "group.instance.id": f"{name}-{member}"})
-
-
-def _stopped(error: BaseException) -> CommandError:
-    if isinstance(error, Misconfigured):
-        return CommandError(str(error), returncode=2)
-    if getattr(error.__cause__, "sqlstate", "") in _MISSING:
-        text = (
-            f"the database refuses: {describe(error)}. manage.py doctor tells which table or right is missing, and how"
-        )
-        return CommandError(f"{text} to mend it", returncode=2)
-    if not isinstance(error, ConsumerError):
-        logger.error("stopped by an error of the program", exc_info=error)
-    return CommandError(f"{type(error).__name__}: {error}", returncode=1)
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error to report of several: a fatal one if there is one."""
-    fatal = group.subgroup(FatalError) or group
-    error: BaseException = fatal
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+            yield LiveView(process).show
+        finally:
+            if options["json"]:
+                self.stdout.write(json.dumps(summary(process)))
 
 
 def summary(process: ConsumerProcess) -> dict[str, Any]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
-from consumers.core.errors import ConsumerError, Misconfigured
+from consumers.core.errors import Misconfigured
 from consumers.engine.process import check_database
 from consumers.inbox.retention import Pruned, Retention, prune
 from consumers.management.arguments import positive
+from consumers.management.errors import errors_told
 from consumers.settings import EngineSettings, engine_settings
 
 
@@ -29,16 +30,12 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
+        with errors_told():
             settings = engine_settings()
             _check(settings)
             check_database(settings.database)
             retention = Retention.of(settings, options["older_than"])
             result = prune(retention, settings.database, dry_run=options["dry_run"])
-        except Misconfigured as error:
-            raise CommandError(str(error), returncode=2) from error
-        except ConsumerError as error:
-            raise CommandError(str(error), returncode=1) from error
         self.stdout.write(json.dumps(result.as_dict()) if options["json"] else _as_text(result, options["dry_run"]))
 
 

@@ -6,11 +6,11 @@ import json
 import sys
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandParser
 
-from consumers.core.errors import ConsumerError, Misconfigured
 from consumers.engine.process import check_database
 from consumers.kafka.groups import BrokerView
+from consumers.management.errors import errors_told
 from consumers.management.examples import ExampleCommand
 from consumers.reconcile import PartitionBooks, Report, TableBooks, reconcile
 from consumers.settings import engine_settings
@@ -34,12 +34,8 @@ class Command(ExampleCommand):
         parser.add_argument("--json", action="store_true", help="print the report as JSON on stdout")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
+        with errors_told():
             report = self._report(options)
-        except Misconfigured as error:
-            raise CommandError(str(error), returncode=2) from error
-        except ConsumerError as error:
-            raise CommandError(str(error), returncode=1) from error
         self.stdout.write(json.dumps(report.as_dict()) if options["json"] else as_text(report))
         if not report.balances:
             sys.exit(1)

@@ -7,10 +7,10 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from consumers.core.errors import ConsumerError, Misconfigured
 from consumers.core.printable import printable
 from consumers.engine.process import check_database
 from consumers.management.arguments import moment, positive, seconds
+from consumers.management.errors import errors_told
 from consumers.management.examples import ExampleCommand
 from consumers.reprocess import Result, Selection, reprocess
 from consumers.settings import engine_settings
@@ -58,13 +58,9 @@ class Command(ExampleCommand):
         )
         if options["watch"] and options["dry_run"]:
             raise CommandError("--watch and --dry-run exclude each other: leave one out", returncode=2)
-        try:
+        with errors_told():
             check_database(engine_settings().database)
             result = self._run(selection, options)
-        except Misconfigured as error:
-            raise CommandError(str(error), returncode=2) from error
-        except ConsumerError as error:
-            raise CommandError(str(error), returncode=1) from error
         self.stdout.write(_as_json(result) if options["json"] else _as_text(result, options["dry_run"]))
 
     def _run(self, selection: Selection, options: dict[str, Any]) -> Result:

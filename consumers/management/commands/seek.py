@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandParser
 
 from consumers import positions
-from consumers.core.errors import ConsumerError, Misconfigured
+from consumers.core.errors import Misconfigured
 from consumers.core.records import TopicPartition
 from consumers.engine.process import check_database
 from consumers.kafka.groups import BrokerView
+from consumers.kafka.targets import chosen, target
 from consumers.ledger import Ledger
 from consumers.management.arguments import moment, whole
+from consumers.management.errors import errors_told
 from consumers.management.examples import ExampleCommand
 from consumers.settings import engine_settings
 
@@ -45,12 +47,8 @@ class Command(ExampleCommand):
         parser.add_argument("--force", action="store_true", help="even while members of the group are live")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
+        with errors_told():
             self._seek(options)
-        except Misconfigured as error:
-            raise CommandError(str(error), returncode=2) from error
-        except ConsumerError as error:
-            raise CommandError(str(error), returncode=1) from error
 
     def _seek(self, options: dict[str, Any]) -> None:
         settings = engine_settings()
@@ -72,27 +70,10 @@ class Command(ExampleCommand):
         self.stdout.write(f"Moved {len(moves)} partitions of group {ledger.group}.")
 
 
-def _targets(broker: BrokerView, options: dict[str, Any]) -> Iterable[tuple[TopicPartition, int]]:
+def _targets(broker: BrokerView, options: dict[str, Any]) -> Iterator[tuple[TopicPartition, int]]:
     """The offsets asked for, each within what its partition holds."""
-    sources = broker.partitions(options["topic"])
-    chosen = options["partition"] or [source.partition for source in sources]
-    unknown = sorted(set(chosen) - {source.partition for source in sources})
-    if unknown:
-        raise Misconfigured(f"topic {options['topic']} has no partition {', '.join(map(str, unknown))}")
-    for source in sources:
-        if source.partition in chosen:
-            yield source, _target(broker, source, options)
-
-
-def _target(broker: BrokerView, source: TopicPartition, options: dict[str, Any]) -> int:
-    low, high = broker.watermarks(source)
-    if options["to_beginning"]:
-        return low
-    if options["to_end"]:
-        return high
-    if options["to_time"] is not None:
-        return broker.offset_at(source, round(options["to_time"].timestamp() * 1000))
-    offset: int = options["to_offset"]
-    if not low <= offset <= high:
-        raise Misconfigured(f"{source} holds offsets {low} to {high}; {offset} is not among them")
-    return offset
+    where = "beginning" if options["to_beginning"] else "end" if options["to_end"] else "time"
+    if options["to_offset"] is not None:
+        where = "offset"
+    for source in chosen(broker, options["topic"], options["partition"] or []):
+        yield source, target(broker, source, where, options["to_offset"], options["to_time"])

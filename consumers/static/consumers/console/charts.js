@@ -59,9 +59,14 @@ window.consoleCharts = (function () {
         context.restore();
     }
 
+    function drop(figure) {
+        if (charts.has(figure)) charts.get(figure).chart.destroy();
+        charts.delete(figure);
+    }
+
     function made(figure, names, data, series) {
+        drop(figure);
         const place = figure.querySelector(".console-plot");
-        place.replaceChildren();
         const chart = new uPlot(
             {
                 width: Math.max(200, place.clientWidth),
@@ -107,7 +112,7 @@ window.consoleCharts = (function () {
 
     // In another theme, or another width, all of them are made anew.
     function again() {
-        charts.clear();
+        Array.from(charts.keys()).forEach(drop);
         if (window.consoleCharts.last) draw(window.consoleCharts.last);
     }
 
