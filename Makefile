@@ -11,7 +11,7 @@ PRODUCTION := DEBUG=off HTTPS=on ALLOWED_HOSTS=example.org CSRF_TRUSTED_ORIGINS=
 	SECRET_KEY="$$($(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(64))')"
 
 # How many processes share the tests out: they wait more than they compute.
-WORKERS ?= 2
+WORKERS ?= 3
 
 # What `make chaos` is told.
 SEED ?= 1

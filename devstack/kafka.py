@@ -5,8 +5,10 @@ import logging
 import shutil
 import subprocess
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import psutil
 from confluent_kafka import KafkaException
@@ -71,6 +73,9 @@ class Kafka:
     title = "Kafka"
     port_variable = "DEVSTACK_KAFKA_PORT"
     url_variable = "KAFKA_BOOTSTRAP_SERVERS"
+    tuning: ClassVar[Sequence[str]] = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+    """Options of the Java machine: these start it in two thirds of the time, for half of the processor's, but make a
+    broker slower that has much to do."""
 
     @property
     def home(self) -> Path:
@@ -105,7 +110,7 @@ class Kafka:
         program, jars = java(), kafka_jars(cache_folder(self.state_dir), report)
         self.home.mkdir(parents=True, exist_ok=True)
         self._write_settings(port)
-        base = [str(program), *self._options(jars)]
+        base = [str(program), *self.tuning, *self._options(jars)]
         if not self.has_data():
             self._format(base)
         if self.log.exists() and self.log.stat().st_size > LOG_LIMIT:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import metadata
 
 import gevent
 from gevent import monkey
@@ -17,7 +19,19 @@ def patch_for_command(argv: list[str]) -> None:
     """
     command = argv[1] if len(argv) > 1 else ""
     if command.startswith("consume") or command == "reprocess_failures":
-        monkey.patch_all()
+        with _plugins_read_once():
+            monkey.patch_all()
+
+
+@contextmanager
+def _plugins_read_once() -> Iterator[None]:
+    """With each module that it patches gevent asks every installed package for plugins: a fifth of a second in all."""
+    ask, found = metadata.entry_points, metadata.entry_points()
+    metadata.entry_points = lambda **which: found.select(**which)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        metadata.entry_points = ask
 
 
 def is_patched() -> bool:

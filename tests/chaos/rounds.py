@@ -187,8 +187,7 @@ def made_site(servers: Servers, folder: Path, prefix: str) -> Iterator[Site]:
         try:
             yield site
         finally:
-            for each in site.running:
-                each.kill()
+            site.close()
             site.forget_topics()
 
 

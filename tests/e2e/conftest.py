@@ -112,8 +112,7 @@ def made_site(servers: Addresses, template: str, folder: Path) -> Iterator[Site]
         try:
             yield site
         finally:
-            for each in site.running:
-                each.kill()
+            site.close()
             site.forget_topics()
 
 

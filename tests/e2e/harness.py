@@ -10,7 +10,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,10 +45,11 @@ OWN = {
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
     """The condition's value as soon as it is true; fails with `what` if that takes too long."""
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, 0.02
     while not (value := condition()):
         assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(1.2 * pause, 0.1)  # to look is dear: what is waited for needs the same processors
     return value
 
 
@@ -130,6 +131,7 @@ class Site:
     folder: Path
     prefix: str
     running: list[Running] = field(default_factory=list)
+    _connection: psycopg.Connection | None = None
 
     # ---- commands ---------------------------------------------------------------------------------------------------
 
@@ -204,9 +206,26 @@ class Site:
     # ---- the database -----------------------------------------------------------------------------------------------
 
     def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.database_url, autocommit=True) as connection:
-            cursor = connection.execute(sql.SQL(statement), values)  # type: ignore[arg-type]
-            return cursor.fetchall() if cursor.description else []
+        cursor = self._connected().execute(sql.SQL(statement), values)  # type: ignore[arg-type]
+        return cursor.fetchall() if cursor.description else []
+
+    def _connected(self) -> psycopg.Connection:
+        """One connection for all questions; a new one after the server was away."""
+        if self._connection is not None:
+            with suppress(psycopg.OperationalError):
+                self._connection.execute("SELECT 1")
+            if self._connection.closed:
+                self._connection = None
+        if self._connection is None:
+            self._connection = psycopg.connect(self.database_url, autocommit=True)
+        return self._connection
+
+    def close(self) -> None:
+        """End what was started, and the connection."""
+        for each in self.running:
+            each.kill()
+        if self._connection is not None:
+            self._connection.close()
 
     def one(self, statement: str, *values: Any) -> Any:
         return self.query(statement, *values)[0][0]

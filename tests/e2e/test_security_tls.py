@@ -54,8 +54,7 @@ def site(guarded: TlsServers, database: str, tmp_path: Path) -> Iterator[Site]:
     """Looked into by the superuser; its commands are told otherwise by `as_role`."""
     made = Site(guarded.direct, database, tmp_path, prefix="")
     yield made
-    for each in made.running:
-        each.kill()
+    made.close()
 
 
 def as_role(guarded: TlsServers, database: str, **more: str) -> dict[str, str]:
