@@ -32,6 +32,8 @@ _CONSUME_AT_ONCE = 500
 _ENDS_TIMEOUT = 0.25
 """Seconds that questions for the ends of partitions that are not read may keep the thread from polling."""
 _SAY_AGAIN = 30.0
+_SHORTEST = 0.001
+"""Seconds; the client takes less for nothing, and would be asked in circles."""
 _PROBE_TIMEOUT = 0.25
 """Seconds that a look at whether the broker is back may keep the thread from polling."""
 
@@ -158,7 +160,7 @@ class KafkaSource:
             messages = self._native_consume(min(left, _CONSUME_AT_ONCE), max(0.0, deadline - monotonic()))
             for message in fetched.add(messages):
                 self._native_notice(message, polled)
-            if fetched.count >= max_records or fetched.size >= max_bytes or monotonic() >= deadline:
+            if fetched.count >= max_records or fetched.size >= max_bytes or deadline - monotonic() < _SHORTEST:
                 break
         polled.trigger = fetched.trigger(max_records, max_bytes, bool(polled.ends))
         if fetched.count:
