@@ -30,7 +30,7 @@ demo: setup  ## the whole path from Kafka to the admin, with sample events (DEMO
 	@$(RUN) demo $(DEMO_ARGS)
 
 test: setup up  ## the whole suite against the local servers (PYTEST_ARGS="-k name" for a part, WORKERS=0 for one after the other)
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
 chaos: setup  ## whole processes under faults, on servers of its own (SEED=1 FAULTS=1000 MINUTES=60, CHAOS_ARGS="--round 3 --keep")
 	@$(BIN)/python -m tests.chaos --seed $(SEED) --faults $(FAULTS) --minutes $(MINUTES) $(CHAOS_ARGS)

@@ -123,13 +123,8 @@ def make_topic(producer: RecordProducer) -> Callable[..., str]:
     return make
 
 
-# Servers or a browser that only one process of the suite should have to start; the tests that use one run in the same.
-SHARED = ("private_stack", "stage", "guarded")
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from tests.sharing import Sharing
 
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Several processes share the suite out test by test, but for tests that share what is dear to start."""
-    for item in items:
-        for name in SHARED:
-            if name in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.xdist_group(name))
+    return Sharing(config, log)
