@@ -3,7 +3,7 @@
 One consumer of many lanes on a PostgreSQL of its own, in a temporary folder. First it adapts, through all loads, which
 gives the picture. Then, under each load, the adaptive and the fixed settings take turns every few seconds, back and
 forth, so that what else the machine does meets all of them alike. Writes docs/pictures/adapt.json and .svg, and the
-tables in docs/performance.md. Takes about four minutes. With FOLDER the files go there and the page stays as it is.
+tables in docs/performance.md. Takes about five minutes. With FOLDER the files go there and the page stays as it is.
 
 Usage: python -m benchmarks.adapt [FOLDER]
 """
@@ -85,7 +85,7 @@ class Bench:
             with load():
                 for setting in [*settings, *reversed(settings)]:
                     self.turn("comparison", phase, setting, TURN)
-        for setting in settings:
+        for setting in [*settings, *reversed(settings)]:
             self.turn("between", "no load", setting, 2.0)
             self._lock("comparison", setting)
 

@@ -70,6 +70,11 @@ class Health:
         if self._limiter is not None and not self.is_fixed:
             self._follow(self._limiter.wrote(cost, writers=self.writing, wanted=self.gate.waiting > 0))
 
+    @property
+    def is_troubled(self) -> bool:
+        """Whether something outside held writing up at the last look."""
+        return self._limiter is not None and self._limiter.is_troubled
+
     def watch(self, every: float = LOOK_EVERY) -> None:
         """Look outside now and then, but not while nothing is written, until killed; run it in a scope."""
         while self._limiter is not None:
@@ -149,7 +154,10 @@ class Pace:
         return self.health.is_fixed or self._ordered is not None
 
     def _resize(self, rows: int, seconds: float) -> None:
-        move = self._size.wrote(rows, seconds) if self._size and not self._is_held else None
+        """Smaller chunks would not wait less for what holds the database up."""
+        if self._size is None or self._is_held or self.health.is_troubled:
+            return
+        move = self._size.wrote(rows, seconds)
         if move is not None:
             before, self._adapted = self._adapted.chunk_records, replace(self._adapted, chunk_records=move.value)
             self.health.tell(f"{self._name}: records in a chunk", before, move)

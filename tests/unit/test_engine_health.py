@@ -67,6 +67,21 @@ def test_writing_that_turns_slow_lowers_the_gate(clock: Hand) -> None:
     assert health.last_move == "writers at once 2 to 1: a row takes 2.5 times as long to write as before"
 
 
+def test_chunks_that_waited_for_a_lock_are_not_made_smaller(clock: Hand) -> None:
+    looks = iter([Signals(ours=2, blocked=2), Signals(ours=2)])
+    health = Health(SETTINGS, look=lambda: next(looks))
+    pace = pace_of(health)
+    write(pace, clock, 0.2)
+    with Scope() as scope:
+        scope.spawn(health.watch, 0.004)
+        while not health.is_troubled:
+            write(pace, clock, 0.0)
+            sleep(0.002)
+        write(pace, clock, 9.0, 5)
+        assert pace.batch == BATCH
+        scope.cancel()
+
+
 def test_an_idle_consumer_moves_nothing(clock: Hand) -> None:
     pace = pace_of(Health(SETTINGS))
     for seconds in (0.02, 5.0):
