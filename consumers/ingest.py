@@ -40,6 +40,8 @@ class IngestQuerySet(models.QuerySet[M]):
 
     path: ClassVar[Path] = "auto"
     """"auto" takes COPY where it can; "copy" and "insert" force a path, for tests and measurements."""
+    has_distinct_keys = False
+    """As `distinct` of `ingest`; to be set on the very queryset that `bulk_create` is called of."""
 
     def bulk_create(
         self,
@@ -63,7 +65,10 @@ class IngestQuerySet(models.QuerySet[M]):
         self._for_write = True
         for start in range(0, len(rows), batch_size or len(rows)):
             batch = rows[start : start + (batch_size or len(rows))]
-            mark_new(batch, ingest(self.model, batch, tuple(unique_fields), self.db, self.path), self.db)
+            newness = ingest(
+                self.model, batch, tuple(unique_fields), self.db, self.path, distinct=self.has_distinct_keys
+            )
+            mark_new(batch, newness, self.db)
         return rows
 
 
@@ -72,7 +77,7 @@ class IngestManager(models.Manager.from_queryset(IngestQuerySet)):  # type: igno
     a queryset of this kind all the same, but only those that declare it by COPY."""
 
 
-def ingest_queryset(model: type[M]) -> models.QuerySet[M]:
+def ingest_queryset(model: type[M]) -> IngestQuerySet[M]:
     """What a consumer writes `model` through."""
     manager = model._default_manager
     return manager.all() if isinstance(manager, IngestManager) else IngestQuerySet(model)

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, OperationalError
 
-from consumers.postgres.errors import describe
+from consumers.postgres.errors import FORBIDDEN, LACKS, describe
 from consumers.postgres.probe import probe
 
 WRONG, FAULT = 2, 1
-
-_MISSING = ("42P01", "42703", "3F000")
-"""Of PostgreSQL's SQLSTATEs those of a table, a column or a schema that is missing."""
 
 
 def told(error: DatabaseError) -> tuple[str, int] | None:
     """(what to say, exit code) of an error of the database; None if it is one of the program."""
     state = getattr(error.__cause__, "sqlstate", None) or ""
-    if state in _MISSING:
+    if state in LACKS:
         return f"The database lacks something: {describe(error)}. Run manage.py migrate.", WRONG
-    if state == "42501":
+    if state == FORBIDDEN:
         return f"The database refuses: {describe(error)}. manage.py doctor tells the right to grant.", WRONG
     if isinstance(error, OperationalError):
         return (

@@ -9,15 +9,12 @@ from contextlib import contextmanager
 from django.core.management.base import CommandError
 
 from consumers.core.errors import ConsumerError, Misconfigured
-from consumers.postgres.errors import describe
+from consumers.postgres.errors import FORBIDDEN, LACKS, describe
 from consumers.reporting import decisive
 
 logger = logging.getLogger("consumers")
 
 FAULT, WRONG = 1, 2
-
-_MISSING = ("42501", "42P01", "42703", "3F000")
-"""Of PostgreSQL's SQLSTATEs those of a right, a table, a column or a schema that is missing."""
 
 
 @contextmanager
@@ -53,7 +50,7 @@ def stops_told() -> Iterator[None]:
 def _stopped(error: BaseException) -> CommandError:
     if isinstance(error, Misconfigured):
         return CommandError(str(error), returncode=WRONG)
-    if getattr(error.__cause__, "sqlstate", "") in _MISSING:
+    if getattr(error.__cause__, "sqlstate", "") in {*LACKS, FORBIDDEN}:
         mend = "manage.py doctor tells which table or right is missing, and how to mend it"
         return CommandError(f"the database refuses: {describe(error)}. {mend}", returncode=WRONG)
     if not isinstance(error, ConsumerError):

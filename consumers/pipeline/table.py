@@ -32,6 +32,7 @@ class Table:
         if row_type(self._model) in set(map(type, rows)):
             return ingest(self._model, rows, self._unique, self.using, distinct=distinct)
         queryset = ingest_queryset(self._model).using(self.using)
+        queryset.has_distinct_keys = distinct
         queryset.bulk_create(rows, ignore_conflicts=True, unique_fields=self._unique)
         newness = [not row._state.adding for row in rows]
         return None if all(newness) else newness

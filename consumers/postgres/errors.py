@@ -25,6 +25,11 @@ class Trouble(Enum):
     """Not an error of the database."""
 
 
+LACKS = frozenset({"42P01", "42703", "3F000"})
+"""A table, a column or a schema that is missing."""
+FORBIDDEN = "42501"
+"""A right that is missing."""
+
 # Connection, transaction rollback (deadlock, serialization), resources, locks, operator intervention and time-outs,
 # system and internal errors; a read-only transaction is a fail-over that has not ended, and an idle or
 # long transaction that the server ended is a process that was frozen.
