@@ -6,8 +6,8 @@ NOTHING. Both give the same rows, the same answer and the same errors.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import compress, repeat
 from typing import Any, ClassVar, Literal, TypeVar
@@ -19,8 +19,9 @@ from django.db.models.constants import OnConflict
 from consumers.core.errors import Misconfigured, point_at, pointed_at
 from consumers.core.optimism import Optimism
 from consumers.keys import Keys
+from consumers.postgres.columns import unsupported
 from consumers.postgres.copy import CopyTable, copy_table
-from consumers.postgres.copytext import Unplain, unsupported
+from consumers.postgres.copytext import Unplain
 from consumers.postgres.presave import omitted, prepare
 from consumers.rows import is_row, to_model
 
@@ -106,12 +107,8 @@ def ingest(
     firsts = None if distinct else _firsts(model, rows, unique)
     if firsts is None:
         return _write(model, rows, unique, using, path)
-    try:
+    with _pointing_by(firsts):
         newness = _write(model, [rows[place] for place in firsts], unique, using, path)
-    except Exception as error:
-        if (place := pointed_at(error)) is not None:
-            point_at(error, firsts[place])
-        raise
     new = set(compress(firsts, newness or repeat(True)))
     return [place in new for place in range(len(rows))]
 
@@ -187,37 +184,44 @@ def off_the_fast_path(model: type[models.Model], unique: tuple[str, ...]) -> str
 def _copy(
     model: type[models.Model], rows: Sequence[Any], unique: Sequence[str], table: CopyTable, using: str
 ) -> Newness:
-    """Straight into the table while that pays, otherwise by way of the stage."""
+    """Straight into the table while that pays, otherwise by way of the stage; in the order of the keys."""
     lines = table.lines(rows)
+    order = table.order(lines)
+    ordered = list(map(lines.__getitem__, order))
     optimism = _optimism.setdefault((model, using), Optimism())
-    with transaction.atomic(using=using, savepoint=False):
+    with transaction.atomic(using=using, savepoint=False), _pointing_by(order):
         if optimism.tries():
-            if table.copy(lines):
+            if table.copy(ordered):
                 optimism.paid()
                 return None
             optimism.failed()
         if any(map(table.lacks_key, lines)):
             return _insert(model, rows, unique, using)
-        return _merge(table, lines)
+        held = {order[number] for number in table.merge(ordered)}
+        return [place not in held for place in range(len(lines))] if held else None
 
 
-def _merge(table: CopyTable, lines: Sequence[str]) -> Newness:
-    """By way of the stage, in the order of the keys' text."""
-    texts = list(map(table.key, lines))
-    order = sorted(range(len(lines)), key=texts.__getitem__)
-    held = {order[number] for number in table.merge([lines[place] for place in order])}
-    return [place not in held for place in range(len(lines))] if held else None
+@contextmanager
+def _pointing_by(places: Sequence[int]) -> Iterator[None]:
+    """An error that points at the number of a place comes out pointing at the place."""
+    try:
+        yield
+    except Exception as error:
+        if (number := pointed_at(error)) is not None:
+            point_at(error, places[number])
+        raise
 
 
 def _insert(model: type[models.Model], rows: Sequence[Any], unique: Sequence[str], using: str) -> Newness:
-    """INSERT .. ON CONFLICT DO NOTHING RETURNING the keys, through Django's own compiler."""
+    """INSERT .. ON CONFLICT DO NOTHING RETURNING the keys, through Django's own compiler, in the order of the keys'
+    text."""
     instances = [to_model(row) if is_row(row) else row for row in rows]
     IngestQuerySet(model, using=using)._prepare_for_bulk_create(instances)  # type: ignore[attr-defined]
     meta = model._meta
     auto = meta.auto_field if meta.auto_field and all(row.pk is None for row in instances) else None
     fields = [f for f in meta.concrete_fields if not f.generated and f is not auto]
     query = models.sql.InsertQuery(model, on_conflict=OnConflict.IGNORE)
-    query.insert_values(fields, instances)
+    query.insert_values(fields, sorted(instances, key=lambda row: [str(getattr(row, name)) for name in unique]))
     compiler = query.get_compiler(using=using)
     compiler.returning_fields = [meta.get_field(name) for name in unique]
     [(statement, params)] = compiler.as_sql()

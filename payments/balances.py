@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from typing import Any
 
 from django.db import connections, router
 from django.db.models import Case, DecimalField, F, Sum, When
@@ -24,11 +25,13 @@ _ADD = """
 """
 
 
-def changes_of(payments: Iterable[Payment]) -> dict[Account, Decimal]:
-    """What payments do to the accounts: charges add, refunds subtract, in exact decimals."""
+def changes_of(payments: Iterable[Any]) -> dict[Account, Decimal]:
+    """What payments, instances or rows, do to the accounts: charges add, refunds subtract, in exact decimals."""
     changes: defaultdict[Account, Decimal] = defaultdict(Decimal)
+    charge = Payment.Kind.CHARGE.value
     for payment in payments:
-        changes[payment.advertiser_id, payment.currency] += payment.signed_amount
+        change = payment.amount if payment.kind == charge else -payment.amount
+        changes[payment.advertiser_id, payment.currency] += change
     return dict(changes)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Container, Sequence
 from decimal import Decimal
-from typing import ClassVar
+from functools import cached_property
+from typing import Any, ClassVar
 
 from ads.models import Advertiser
-from consumers.api import BatchConsumer, register, reject
+from consumers.api import BatchConsumer, RecentRows, register, reject, row_type
 from payments.balances import add_to_balances, changes_of
 from payments.events import PaymentEvent
 from payments.models import Payment
@@ -22,6 +23,7 @@ class PaymentConsumer(BatchConsumer[PaymentEvent, Payment]):
     model = Payment
     unique: ClassVar[Sequence[str]] = ["transaction_id"]
     parents = (Advertiser,)
+    row: ClassVar[type[Any]] = row_type(Payment)
     on_conflict = "compare"
     content: ClassVar[Sequence[str]] = [
         "advertiser_id",
@@ -33,18 +35,22 @@ class PaymentConsumer(BatchConsumer[PaymentEvent, Payment]):
         "reference",
     ]
 
-    def prefetch(self, events: Sequence[PaymentEvent]) -> Set[int]:
-        wanted = {event.advertiser_id for event in events}
-        return set(Advertiser.objects.filter(pk__in=wanted).values_list("pk", flat=True))
+    @cached_property
+    def advertisers(self) -> RecentRows[Advertiser]:
+        """Only whether they are there matters. Should one be gone, its foreign key refuses the payment all the same."""
+        return RecentRows(Advertiser.objects.only("pk"), max_age=60.0)
 
-    def process(self, event: PaymentEvent, advertisers: Set[int]) -> Payment:
+    def prefetch(self, events: Sequence[PaymentEvent]) -> Container[Any]:
+        return self.advertisers.in_bulk(event.advertiser_id for event in events)
+
+    def process(self, event: PaymentEvent, advertisers: Container[Any]) -> Any:
         if event.advertiser_id not in advertisers:
             reject(
                 "unknown_advertiser",
                 waits_for=(Advertiser, event.advertiser_id),
                 advertiser_id=event.advertiser_id,
             )
-        return Payment(
+        return self.row(
             transaction_id=event.transaction_id,
             advertiser_id=event.advertiser_id,
             kind=event.kind,
@@ -55,5 +61,5 @@ class PaymentConsumer(BatchConsumer[PaymentEvent, Payment]):
             reference=event.reference or "",
         )
 
-    def on_written(self, rows: Sequence[Payment]) -> None:
+    def on_written(self, rows: Sequence[Any]) -> None:
         add_to_balances(changes_of(rows))

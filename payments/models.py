@@ -64,11 +64,6 @@ class Payment(IngestModel):
     def __str__(self) -> str:
         return f"{self.kind} {self.transaction_id}: {self.amount} {self.currency}"
 
-    @property
-    def signed_amount(self) -> Decimal:
-        """What the payment does to the balance: a charge adds, a refund subtracts."""
-        return self.amount if self.kind == self.Kind.CHARGE else -self.amount
-
 
 class Balance(models.Model):
     """Charges less refunds of one advertiser in one currency; kept by the payments consumer, never by hand."""

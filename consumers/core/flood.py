@@ -9,6 +9,7 @@ from itertools import chain
 
 from consumers.core.errors import Flood, Misconfigured
 from consumers.core.outcomes import Outcomes
+from consumers.core.records import by_source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +98,7 @@ def _failed_by_topic(outcomes: Outcomes) -> Counter[str]:
 def _received_by_topic(outcomes: Outcomes) -> Counter[str]:
     received = _failed_by_topic(outcomes)
     good = chain(outcomes.written, outcomes.duplicates, outcomes.skipped)
-    for source, count in Counter([record.source for record in good]).items():
+    for source, count in by_source(good).items():
         received[source.topic] += count
     return received
 

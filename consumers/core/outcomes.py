@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from operator import is_
 
 import msgspec
 
 from consumers.core.errors import BooksDoNotBalance
-from consumers.core.records import Record, TopicPartition
+from consumers.core.records import Record, TopicPartition, by_source
 
 Position = tuple[TopicPartition, int]
 
@@ -83,7 +84,7 @@ class Outcomes:
 
     def rows(self) -> Counter[TopicPartition]:
         """New rows by partition."""
-        rows = Counter([record.source for record in self.written])
+        rows = by_source(self.written)
         for (source, _), more in self.more_rows.items():
             rows[source] += more
         return rows
@@ -101,7 +102,9 @@ class Outcomes:
         """
         received = list(records)
         settled = [record for _, kind in self._kinds() for record in kind]
-        if len(settled) == len(received) and set(map(id, settled)) == set(map(id, received)):
+        if len(settled) == len(received) and (
+            all(map(is_, settled, received)) or set(map(id, settled)) == set(map(id, received))
+        ):
             return  # the very same ones: no need to look at their positions
         self._compare_positions(sorted(r.position for r in received), sorted(r.position for r in settled))
 
@@ -118,12 +121,15 @@ class Outcomes:
         counts.received = counts.written + counts.duplicates + counts.skipped + counts.failed
         return counts
 
-    def tallies(self, counted_to: Mapping[TopicPartition, int]) -> dict[TopicPartition, Tally]:
-        """Counts per partition of records from `counted_to` on; those below were counted when first received."""
-        tallies = {source: Tally() for source in counted_to}
+    def tallies(
+        self, sources: Iterable[TopicPartition], counted_to: Mapping[TopicPartition, int]
+    ) -> dict[TopicPartition, Tally]:
+        """Counts for each partition; of one in `counted_to`, the records below that offset were counted when they were
+        first received."""
+        tallies = {source: Tally() for source in sources}
         for name, records in self._kinds():
-            new = Counter([record.source for record in records if record.offset >= counted_to[record.source]])
-            for source, count in new.items():
+            new = [r for r in records if r.offset >= counted_to.get(r.source, 0)] if counted_to else records
+            for source, count in by_source(new).items():
                 tallies[source].received += count
                 setattr(tallies[source], name, count)
         return tallies

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -50,6 +53,18 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
     def __str__(self) -> str:
         return f"{self.source}@{self.offset}"
+
+
+def by_source(records: Iterable[Record]) -> Counter[TopicPartition]:
+    """How many there are of each partition. Records of one partition mostly follow each other and share its name, so
+    that names are hashed for each run of them only."""
+    counts: Counter[TopicPartition] = Counter()
+    for source, run in groupby(map(_source, records)):
+        counts[source] += len(list(run))
+    return counts
+
+
+_source = attrgetter("source")
 
 
 def total_size(records: Iterable[Record]) -> int:

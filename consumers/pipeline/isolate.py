@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from django.db import transaction
@@ -23,10 +24,11 @@ def isolate(
     alone: Callable[[T], None],
     *,
     using: str,
+    ordered: Callable[[Sequence[T]], Sequence[T]] = list,
     hints: int = HINTS,
 ) -> None:
     """Run `attempt` on all items inside a savepoint; when it fails, without the one at which its error points, or on
-    each half; and at last `alone` on one item.
+    each half; and at last `alone` on one item. `ordered` gives the items in the order in which parts of them are tried.
 
     `alone` must not raise for a bad item; it makes a failure of it. What an attempt notes it must note last, since a
     failed one is repeated.
@@ -36,6 +38,7 @@ def isolate(
     """
     if not items:
         return
+    part = partial(isolate, attempt=attempt, alone=alone, using=using)
     try:
         with transaction.atomic(using=using):
             attempt(items)
@@ -49,11 +52,11 @@ def isolate(
         alone(items[0])
     elif suspect is not None and hints:
         alone(items[suspect])
-        isolate([*items[:suspect], *items[suspect + 1 :]], attempt, alone, using=using, hints=hints - 1)
+        part([*items[:suspect], *items[suspect + 1 :]], ordered=ordered, hints=hints - 1)
     else:
-        middle = len(items) // 2
-        isolate(items[:middle], attempt, alone, using=using, hints=hints)
-        isolate(items[middle:], attempt, alone, using=using, hints=hints)
+        items, middle = ordered(items), len(items) // 2
+        part(items[:middle], hints=hints)
+        part(items[middle:], hints=hints)
 
 
 def blames_records(error: BaseException) -> bool:

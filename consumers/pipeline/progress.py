@@ -36,12 +36,13 @@ class LedgerProgress:
     def finish(self, chunk: Chunk, outcomes: Outcomes) -> None:
         counted_to = {source: self._lines[source].counted_to for source in chunk.spans}
         store_failures(outcomes.failures, consumer=self._consumer, group=self._ledger.group, using=self._ledger.using)
-        if any(span.start < counted_to[source] for source, span in chunk.spans.items()):
+        counted = {source: to for source, to in counted_to.items() if chunk.spans[source].start < to}
+        if counted:
             good = (*outcomes.written, *outcomes.duplicates, *outcomes.skipped)
-            again = [record for record in good if record.offset < counted_to[record.source]]
+            again = [record for record in good if record.offset < counted.get(record.source, 0)]
             resolve_redelivered(again, self._ledger.group, self._ledger.using)
         self._store_gaps(chunk, counted_to)
-        self._ledger.advance(chunk.spans, outcomes.tallies(counted_to), outcomes.rows())
+        self._ledger.advance(chunk.spans, outcomes.tallies(chunk.spans, counted), outcomes.rows())
 
     def _store_gaps(self, chunk: Chunk, counted_to: Mapping[TopicPartition, int]) -> None:
         """Keep which offsets held nothing, for whoever asks later whether something was lost."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
+from itertools import accumulate, compress, islice
+from operator import not_
 from typing import Any
 
 import msgspec
@@ -46,26 +47,33 @@ class Round:
         if newness is None:
             self._table.on_written(rows)
             self._written += rows
-            self._outcomes.wrote_all([unit.record for unit in units])
-            for unit in units if len(rows) > len(units) else ():
-                self._outcomes.note_rows(unit.record, len(unit.rows))
+            self._wrote(units)
         else:
             self._attempted(units, rows, newness)
 
     def _attempted(self, units: Sequence[Unit], rows: Sequence[Any], newness: Sequence[bool]) -> None:
         """The rest of the attempt, if some rows were held back."""
-        new = [row for row, is_new in zip(rows, newness, strict=True) if is_new]
-        fresh = set(map(id, new))
-        found = self._behind([row for row in rows if id(row) not in fresh])
-        conflicts = [self._conflict(unit, fresh, found) for unit in units]
+        new = list(compress(rows, newness))
+        held = list(compress(rows, map(not_, newness)))
+        found, ids = self._behind(held), set(map(id, held))
+        whole, parts = _parted(units, newness)
+        conflicts = [self._conflict(unit, ids, found) for unit in parts]
         self._table.on_written(new)
         self._written += new
         self._found |= found
-        for unit, conflict in zip(units, conflicts, strict=True):
+        self._wrote(whole)
+        for unit, conflict in zip(parts, conflicts, strict=True):
             if conflict is not None:
                 self._fail(unit, conflict)
             else:
-                self._outcomes.wrote(unit.record, sum(id(row) in fresh for row in unit.rows))
+                self._outcomes.wrote(unit.record, sum(id(row) not in ids for row in unit.rows))
+
+    def _wrote(self, units: Sequence[Unit]) -> None:
+        """Note units all of whose rows were new."""
+        self._outcomes.wrote_all([unit.record for unit in units])
+        for unit in units:
+            if len(unit.rows) > 1:
+                self._outcomes.note_rows(unit.record, len(unit.rows))
 
     def alone(self, unit: Unit, *, retry: bool = True) -> None:
         """The last step of isolation: each row by its own `save()`, whose error is the record's."""
@@ -117,10 +125,10 @@ class Round:
             raise HeldBack("a unique constraint other than the idempotency key")
         return found
 
-    def _conflict(self, unit: Unit, fresh: set[int], found: dict[Token, models.Model]) -> Conflict | None:
+    def _conflict(self, unit: Unit, held: set[int], found: dict[Token, models.Model]) -> Conflict | None:
         try:
             for row in unit.rows:
-                if id(row) not in fresh:
+                if id(row) in held:
                     self._table.comparison.check(row, found[self._table.keys.token(row)])
         except Conflict as conflict:
             if len(unit.rows) > 1:
@@ -154,6 +162,13 @@ class Round:
         self._outcomes.failures.append(verdict)
         if not isinstance(error, Conflict):
             self._failed |= dict.fromkeys(self._tokens(unit.rows), verdict)
+
+
+def _parted(units: Sequence[Unit], newness: Sequence[bool]) -> tuple[list[Unit], list[Unit]]:
+    """Units all of whose rows were new, and the others."""
+    flags = iter(newness)
+    whole = [all([*islice(flags, len(unit.rows))]) for unit in units] if len(units) < len(newness) else newness
+    return list(compress(units, whole)), list(compress(units, map(not_, whole)))
 
 
 def _point_at_unit(error: BaseException, units: Sequence[Unit]) -> None:

@@ -30,8 +30,9 @@ class Writer:
         self._keys = self._table.keys
 
     def write(self, units: Sequence[Unit], outcomes: Outcomes) -> None:
-        """Write all units inside the caller's transaction and note what became of each. They are written in the order
-        of their keys, so that two writers never wait for each other in a circle.
+        """Write all units inside the caller's transaction and note what became of each. The rows of one statement, and
+        the parts that are tried when it fails, go in the order of their keys, so that two writers never wait for each
+        other in a circle.
 
         Raises:
             Exception: an outage of the database, or what no record is to blame for; the transaction is then lost.
@@ -39,8 +40,7 @@ class Writer:
         tokens, units = self._keyed(units, outcomes)
         if len(set(tokens)) == len(units) == sum([len(unit.rows) for unit in units]):
             round_ = Round(self._table, outcomes)
-            ordered = [units[place] for place in sorted(range(len(units)), key=tokens.__getitem__)]
-            isolate(ordered, round_.attempt, round_.alone, using=self.using)
+            isolate(units, round_.attempt, round_.alone, using=self.using, ordered=self._ordered)
         else:
             self._write_in_rounds(tokens, units, outcomes)
 
@@ -52,6 +52,9 @@ class Writer:
             return self._keys.tokens([unit.rows[0] for unit in units]), units
         except _BAD_KEY:
             return self._with_good_keys(units, outcomes)
+
+    def _ordered(self, units: Sequence[Unit]) -> Sequence[Unit]:
+        return sorted(units, key=lambda unit: self._keys.token(unit.rows[0]))
 
     def _write_in_rounds(self, tokens: Sequence[Token], units: Sequence[Unit], outcomes: Outcomes) -> None:
         """Units of which some have several rows, or keys of others: those that repeat a key wait for the next round."""

@@ -7,7 +7,7 @@ the TEMPORARY privilege on the database for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2s
 from typing import Any
@@ -15,11 +15,18 @@ from typing import Any
 from django.db import DatabaseError, DataError, connections, models, transaction
 
 from consumers.core.errors import point_at
+from consumers.core.optimism import Optimism
+from consumers.postgres.copycsv import OPTIONS, CsvRows, data_of
 from consumers.postgres.copytext import NULL, Cells, compile_rows
 from consumers.postgres.errors import refused_line
 
 HELD_BACK = frozenset({"23505", "23P01"})
 """Unique and exclusion violations: what ON CONFLICT DO NOTHING passes over."""
+
+
+Lines = Sequence[Any]
+"""Rows as COPY reads them, the cells of the key first: `str`, lines of text (see `copytext`), or `bytes`, lines of CSV
+(see `copycsv`)."""
 
 
 class CopyTable:
@@ -32,7 +39,10 @@ class CopyTable:
         rest = [f for f in model._meta.concrete_fields if f not in key and not f.generated and f.attname not in omitted]
         self._fields = [*key, *rest]
         self._keys = len(key)
+        self._has_text = any(isinstance(field, models.CharField | models.TextField) for field in key)
         self._format = compile_rows(self._fields)
+        self._csv = CsvRows(self._fields, self._keys)
+        self._hope = Optimism()
         self._table = _quoted(model._meta.db_table)
         self._stage = f'pg_temp."consumers_stage_{_digest(model, self._fields, using)}"'
         self._columns = ", ".join(_quoted(f.column) for f in self._fields)
@@ -40,35 +50,42 @@ class CopyTable:
         self._key_columns = ", ".join(_quoted(f.column) for f in key)
         self._doubt = False
 
-    def lines(self, rows: Iterable[Any]) -> list[str]:
-        """Each row as a line of COPY's text, in the order of the rows.
+    def lines(self, rows: Sequence[Any]) -> Lines:
+        """Each row as a line, in the order of the rows: all of them CSV, or all of them text where CSV does not carry
+        some of them.
 
         Raises:
             Unplain: a value that only an INSERT can carry.
             ValueError, TypeError, ValidationError, DataError: a value that Django's own path refuses as well.
         """
-        return self._format(rows, Cells(self._fields, connections[self._using]))
+        return self._csv_lines(rows) or self._format(rows, Cells(self._fields, connections[self._using]))
 
-    def key(self, line: str) -> tuple[str, ...]:
-        """The cells of the line's key."""
-        return tuple(line.split("\t", self._keys)[: self._keys])
+    def _csv_lines(self, rows: Sequence[Any]) -> list[bytes] | None:
+        if not self._hope.tries():
+            return None
+        lines = self._csv.lines(rows)
+        self._hope.failed() if lines is None else self._hope.paid()
+        return lines
 
-    def lacks_key(self, line: str) -> bool:
-        """Whether a part of the line's key is NULL, which equals nothing."""
-        return NULL in self.key(line)
+    def order(self, lines: Lines) -> list[int]:
+        """The places of the lines in the order of their keys' text, the same for CSV and text."""
+        if self._has_text and isinstance(lines[0], bytes):
+            lines = list(map(_as_text, lines))
+        return sorted(range(len(lines)), key=lines.__getitem__)
 
-    def copy(self, lines: Sequence[str]) -> bool:
-        """Straight into the table, in the order of their text, within a savepoint; False, and nothing written, if a
-        unique constraint (or a trigger) held back any of them. Another error points at the line that was refused, where
-        the server names one.
+    def lacks_key(self, line: str | bytes) -> bool:
+        """Whether a part of the line's key is NULL, which equals nothing. CSV does not carry such rows."""
+        return isinstance(line, str) and NULL in line.split("\t", self._keys)[: self._keys]
 
-        All who write in one order never wait for each other in a circle.
+    def copy(self, lines: Lines) -> bool:
+        """Straight into the table within a savepoint; False, and nothing written, if a unique constraint (or a trigger)
+        held back any of them. Another error points at the line that was refused, where the server names one.
+
+        All who write in one order (see `order`) never wait for each other in a circle.
         """
-        ordered = sorted(lines)
         try:
             with transaction.atomic(using=self._using):
-                written = _copy(self._using, f"COPY {self._table} ({self._columns}) FROM STDIN", ordered)
-                if written != len(lines):
+                if self._send(self._table, self._columns, lines) != len(lines):
                     raise _Held
         except _Held:
             return False
@@ -76,27 +93,32 @@ class CopyTable:
             if getattr(error.__cause__, "sqlstate", None) in HELD_BACK:
                 return False
             number = refused_line(error)
-            if number is not None and number <= len(ordered):
-                point_at(error, lines.index(ordered[number - 1]))
+            if number is not None and number <= len(lines):
+                point_at(error, number - 1)
             raise
         return True
 
-    def merge(self, lines: Sequence[str]) -> set[int]:
-        """By way of the stage, in the order of `lines`: the places of those whose keys were not written. To be called
-        in a transaction, with distinct keys that are not NULL, in the order of their text, as `copy` has it.
+    def merge(self, lines: Lines) -> set[int]:
+        """By way of the stage: the places of those whose keys were not written. To be called in a transaction, with
+        distinct keys that are not NULL.
         """
         with connections[self._using].cursor() as cursor:
             if self._doubt:
                 self._drop_if_outdated(cursor)
             cursor.execute(self._empty_stage())
             try:
-                numbered = [f"{place}\t{line}" for place, line in enumerate(lines)]
-                _copy(self._using, f"COPY {self._stage} (__place, {self._columns}) FROM STDIN", numbered)
+                self._send(self._stage, f"__place, {self._columns}", _numbered(lines))
             except DataError:
                 self._doubt = True
                 raise
             cursor.execute(self._merge_stage())
             return {place for (place,) in cursor.fetchall()}
+
+    def _send(self, table: str, columns: str, lines: Lines) -> int:
+        into = f"COPY {table} ({columns}) FROM STDIN"
+        if isinstance(lines[0], bytes):
+            return _copy(self._using, f"{into} {OPTIONS}", data_of(lines))
+        return _copy(self._using, into, "".join(lines).encode())
 
     def _empty_stage(self) -> str:
         return (  # every name in it is quoted
@@ -136,10 +158,9 @@ class _Held(Exception):
     """A trigger kept rows out."""
 
 
-def _copy(using: str, statement: str, lines: Sequence[str]) -> int:
-    """Send lines to COPY, past the wrappers that other statements pass too; returns how many rows it wrote."""
+def _copy(using: str, statement: str, data: bytes) -> int:
+    """Send data to COPY, past the wrappers that other statements pass too; returns how many rows it wrote."""
     connection = connections[using]
-    data = "".join(lines).encode()
 
     def send(sql: str, params: object, many: bool, context: Any) -> int:
         connection.validate_no_broken_transaction()
@@ -150,6 +171,20 @@ def _copy(using: str, statement: str, lines: Sequence[str]) -> int:
 
     with connection.cursor() as cursor:
         return int(cursor._execute_with_wrappers(statement, None, many=False, executor=send))
+
+
+def _numbered(lines: Lines) -> Lines:
+    if isinstance(lines[0], bytes):
+        return [b"[%d,%b" % (place, line[1:]) for place, line in enumerate(lines)]
+    return [f"{place}\t{line}" for place, line in enumerate(lines)]
+
+
+_TABS = bytes.maketrans(b'"', b"\t")
+
+
+def _as_text(line: bytes) -> bytes:
+    """A line of CSV in a form that sorts as the same row's line of text does: a key before those that begin with it."""
+    return line.translate(_TABS)
 
 
 def _quoted(name: str) -> str:

@@ -13,13 +13,14 @@ import socket
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from operator import attrgetter
 from typing import Any, cast
 from uuid import UUID
 
 import msgspec
 from django.db import models
 from psycopg.adapt import PyFormat, Transformer
+
+from consumers.postgres.columns import Kind, compile_cells, kind_of
 
 NULL = "\\N"
 Careful = Callable[[int, Any], str]
@@ -31,64 +32,32 @@ class Unplain(Exception):
     """A value that only an INSERT can carry: an expression, or a default that the database is to fill in."""
 
 
-# What a column's value must look like (`if`) to be written so (`then`); `{v}` is the value.
-_TEXT = ("{v}", "type({v}) is str and {v}.isprintable() and BACKSLASH not in {v}")
-_UUID = ("'%032x' % {v}.int", "type({v}) is UUID")
-_BOOLEAN = ("'t' if {v} else 'f'", "type({v}) is bool")
-_INTEGER = ("{v}", "type({v}) is int")
-_DATE = ("{v}.isoformat()", "type({v}) is date")
-# msgspec writes a time in a fifth of the time that isoformat takes.
-_DATETIME = (
-    "encode({v}).decode()[1:-1] if {v}.tzinfo is UTC else {v}.isoformat()",
-    "type({v}) is datetime and ({v}.tzinfo is UTC or {v}.utcoffset() is not None)",
-)
-_TIME = ("{v}.isoformat()", "type({v}) is time and {v}.tzinfo is None")
-_ADDRESS = ("{v}", "type({v}) is str and (is_ipv4({v}) or is_ipv6({v}))")
-_IPV4 = ("{v}", "type({v}) is str and is_ipv4({v})")
-_CAREFUL = ("", "")
-
-_CELLS: dict[type[models.Field[Any, Any]], tuple[str, str]] = {
-    models.UUIDField: _UUID,
-    models.BooleanField: _BOOLEAN,
-    models.DecimalField: ("str({v})", "type({v}) is Decimal and {v}.is_finite()"),
-    models.FloatField: ("repr({v})", "type({v}) is float"),
-    models.BinaryField: ("BYTES + {v}.hex()", "type({v}) is bytes"),
-    models.DateField: _DATE,
-    models.DateTimeField: _DATETIME,
-    models.TimeField: _TIME,
-    models.DurationField: _CAREFUL,
-    models.GenericIPAddressField: _ADDRESS,
-    models.JSONField: _CAREFUL,
-    **dict.fromkeys((models.CharField, models.TextField, models.SlugField, models.EmailField, models.URLField), _TEXT),
-    **dict.fromkeys(
-        (
-            *(models.SmallIntegerField, models.IntegerField, models.BigIntegerField),
-            *(models.PositiveSmallIntegerField, models.PositiveIntegerField, models.PositiveBigIntegerField),
-            *(models.SmallAutoField, models.AutoField, models.BigAutoField),
-        ),
-        _INTEGER,
+# How the values of a kind of column are written (`then`), and what they must look like for it (`if`); `{v}` is the
+# value, `{i}` the place of its column.
+_CELLS: dict[Kind, tuple[str, str]] = {
+    Kind.TEXT: ("{v}", "type({v}) is str and {v}.isprintable() and BACKSLASH not in {v}"),
+    Kind.UUID: ("'%032x' % {v}.int", "type({v}) is UUID"),
+    Kind.BOOLEAN: ("'t' if {v} else 'f'", "type({v}) is bool"),
+    Kind.INTEGER: ("{v}", "type({v}) is int"),
+    Kind.DECIMAL: ("str({v})", "type({v}) is Decimal and {v}.is_finite()"),
+    Kind.FLOAT: ("repr({v})", "type({v}) is float"),
+    Kind.BYTES: ("BYTES + {v}.hex()", "type({v}) is bytes"),
+    Kind.DATE: ("{v}.isoformat()", "type({v}) is date"),
+    # msgspec writes a time in a fifth of the time that isoformat takes.
+    Kind.DATETIME: (
+        "encode({v}).decode()[1:-1] if {v}.tzinfo is UTC else {v}.isoformat()",
+        "type({v}) is datetime and ({v}.tzinfo is UTC or {v}.utcoffset() is not None)",
     ),
+    Kind.TIME: ("{v}.isoformat()", "type({v}) is time and {v}.tzinfo is None"),
+    Kind.ADDRESS: ("{v}", "type({v}) is str and (is_ipv4({v}) or is_ipv6({v}))"),
+    Kind.IPV4: ("{v}", "type({v}) is str and is_ipv4({v})"),
+    Kind.JSON: ("escape(json_{i}({v}))", "type({v}) in (dict, list, str, int, float, bool)"),
+    Kind.CONVERTED: ("", ""),
 }
-_JSON = ("escape(json_{i}({v}))", "type({v}) in (dict, list, str, int, float, bool)")
 
-_VALUE_HOOKS = ("get_db_prep_save", "get_db_prep_value", "get_prep_value", "to_python")
-_SHAPE_HOOKS = ("pre_save", "db_type", "db_parameters", "cast_db_type", "get_internal_type", "get_placeholder")
 _IPV4_TEXT = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.(?!\Z)|\Z)){4}")
 _LONGEST_IPV6 = 39
 """Django refuses longer spellings, though they are valid."""
-
-
-def unsupported(model: type[models.Model]) -> str | None:
-    """Why rows of this model cannot go by COPY, naming the field at fault; None if they can."""
-    for field in model._meta.concrete_fields:
-        if field.model._meta.concrete_model is not model._meta.concrete_model:
-            return f"{field.name} belongs to another table ({field.model._meta.label})"
-        if not field.generated and _known(field) is None:
-            return f"{field.name} is a {type(field).__name__}"
-    for constraint in model._meta.constraints:
-        if getattr(constraint, "deferrable", None):
-            return f"{constraint.name} is a deferrable constraint"
-    return None
 
 
 def compile_rows(fields: Sequence[models.Field[Any, Any]]) -> FormatRows:
@@ -96,9 +65,9 @@ def compile_rows(fields: Sequence[models.Field[Any, Any]]) -> FormatRows:
 
     A row is anything that has the fields' attnames as attributes.
     """
-    names = [f"v{place}" for place in range(len(fields))]
+    names = ", ".join(f"v{place}" for place in range(len(fields)))
     line = r"\t".join("{" + _expression(field, place) + "}" for place, field in enumerate(fields))
-    source = f'def format_rows(rows, careful):\n    return [f"{line}\\n" for {", ".join(names)} in map(values, rows)]\n'
+    source = f'def format_rows(rows, careful):\n    return [f"{line}\\n" for {names}, in cells(rows)]\n'
     namespace = _names(fields)
     exec(compile(source, "<rows as COPY text>", "exec"), namespace)  # noqa: S102  (made of constants and places only)
     return cast(FormatRows, namespace["format_rows"])
@@ -115,7 +84,7 @@ class Cells:
 
     def __init__(self, fields: Sequence[models.Field[Any, Any]], connection: Any) -> None:
         self._fields = fields
-        self._texts = [_cell(field) == _TEXT for field in fields]
+        self._texts = [kind_of(field) is Kind.TEXT for field in fields]
         self._connection = connection
 
     def __call__(self, place: int, value: Any) -> str:
@@ -148,37 +117,9 @@ class Cells:
         return NULL if dumped is None else escape(bytes(dumped).decode())
 
 
-def _known(field: models.Field[Any, Any]) -> tuple[str, str] | None:
-    """How cells of this field are written; None if the field may do what COPY cannot."""
-    if isinstance(field, models.ForeignKey):
-        if _same(field, models.ForeignKey, (*_VALUE_HOOKS, *_SHAPE_HOOKS)):
-            return _known(field.target_field)
-        return None
-    known = next((base for base in type(field).__mro__ if base in _CELLS), None)
-    if known is None or not _same(field, known, _SHAPE_HOOKS):
-        return None
-    return _plain(field, known) if _same(field, known, _VALUE_HOOKS) else _CAREFUL
-
-
-def _plain(field: Any, known: type[models.Field[Any, Any]]) -> tuple[str, str]:
-    if known is models.JSONField:
-        return _JSON
-    if known is models.GenericIPAddressField and field.unpack_ipv4:
-        return _IPV4
-    return _CELLS[known]
-
-
-def _same(field: object, known: type, hooks: Iterable[str]) -> bool:
-    return all(getattr(type(field), hook, None) is getattr(known, hook, None) for hook in hooks)
-
-
-def _cell(field: models.Field[Any, Any]) -> tuple[str, str]:
-    return _known(field) or _CAREFUL
-
-
 def _expression(field: models.Field[Any, Any], place: int) -> str:
     """The source of one cell: the quick way, NULL, or the careful way."""
-    then, if_ = (part.format(v=f"v{place}", i=place) for part in _cell(field))
+    then, if_ = (part.format(v=f"v{place}", i=place) for part in _CELLS[kind_of(field)])
     rest = f"NULL if v{place} is None else careful({place}, v{place})"
     return f"({then}) if {if_} else {rest}" if if_ else rest
 
@@ -186,10 +127,10 @@ def _expression(field: models.Field[Any, Any], place: int) -> str:
 def _names(fields: Sequence[models.Field[Any, Any]]) -> dict[str, Any]:
     types = {kind.__name__: kind for kind in (UUID, Decimal, date, datetime, time)}
     encode = msgspec.json.Encoder().encode
-    helpers = {"encode": encode, "escape": escape, "is_ipv4": _IPV4_TEXT.fullmatch, "is_ipv6": _is_ipv6}
+    helpers = {"encode": encode, "escape": escape, "is_ipv4": _IPV4_TEXT.fullmatch, "is_ipv6": is_ipv6}
     constants = {"NULL": NULL, "BACKSLASH": "\\", "BYTES": "\\\\x", "UTC": UTC}
-    encoders = {f"json_{i}": _json_of(f) for i, f in enumerate(fields) if _cell(f) == _JSON}
-    return {"values": attrgetter(*(field.attname for field in fields)), **types, **helpers, **constants, **encoders}
+    encoders = {f"json_{i}": _json_of(f) for i, f in enumerate(fields) if kind_of(f) is Kind.JSON}
+    return {"cells": compile_cells(fields), **types, **helpers, **constants, **encoders}
 
 
 def _json_of(field: Any) -> Callable[[Any], str]:
@@ -197,7 +138,8 @@ def _json_of(field: Any) -> Callable[[Any], str]:
     return json.dumps if field.encoder is None else lambda value: json.dumps(value, cls=field.encoder)
 
 
-def _is_ipv6(text: str) -> bool:
+def is_ipv6(text: str) -> bool:
+    """Whether it is an address of IPv6 that Django would take as it is."""
     if ":" not in text or "%" in text or len(text) > _LONGEST_IPV6:
         return False
     try:

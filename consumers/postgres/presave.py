@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
-from operator import attrgetter
+from functools import cache, partial
+from operator import attrgetter, is_
 from typing import Any
 
 from django.db import models
@@ -30,7 +30,8 @@ def prepare(model: type[models.Model], rows: Sequence[Any]) -> None:
         ValueError: a related object has not been saved.
     """
     for field in model._meta.pk_fields:
-        if None in map(attrgetter(field.attname), rows):
+        # `None in` would ask each key whether it equals None, which a UUID answers in Python.
+        if any(map(_is_none, map(attrgetter(field.attname), rows))):
             for row in [row for row in rows if getattr(row, field.attname) is None]:
                 setattr(row, field.attname, field.get_pk_value_on_save(row))
     instances = rows if any(issubclass(kind, models.Model) for kind in set(map(type, rows))) else ()
@@ -39,6 +40,9 @@ def prepare(model: type[models.Model], rows: Sequence[Any]) -> None:
     for field in _stamped(model):
         for row in rows:
             field.pre_save(row, add=True)
+
+
+_is_none = partial(is_, None)
 
 
 @cache

@@ -19,6 +19,7 @@ from consumers.core.errors import Misconfigured
 from consumers.ingest import IngestQuerySet, Newness, ingest, ingest_queryset
 from consumers.rows import row_type, to_model
 from tests.everything import Everything, Parent, Stamped, make_tables
+from tests.integration.ways import WAYS, take
 from tests.orders import Order
 
 pytestmark = pytest.mark.django_db
@@ -34,10 +35,11 @@ def _tables(django_db_setup: None, django_db_blocker: Any) -> None:
         make_tables()
 
 
-@pytest.fixture(params=["insert", "copy", "merge"])
+@pytest.fixture(params=["insert", *WAYS])
 def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The way to the table; "merge" is COPY that never hopes for new rows only."""
-    monkeypatch.setattr("consumers.ingest.Optimism.tries", lambda self: request.param == "copy")
+    """The way to the table."""
+    if request.param in WAYS:
+        take(request.param, monkeypatch)
     return "insert" if request.param == "insert" else "copy"
 
 
@@ -114,9 +116,14 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_texts_are_only_texts(write: Write, text: str) -> None:
-    assert write({"key": 1, "text": text, "data": {text: text}}, {"key": 2, "text": "next"}) is None
-    assert stored("text") == [text, "next"]
-    assert Everything.objects.get(key=1).data == {text: text}
+    assert write({"key": 1, "text": text, "slug": text}, {"key": 2, "text": "next"}) is None
+    assert stored("text", "slug") == [(text, text), ("next", None)]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_texts_are_only_texts_in_json(write: Write, text: str) -> None:
+    assert write({"key": 1, "data": {text: text}}, {"key": 2, "text": "next"}) is None
+    assert stored("data", "text") == [({text: text}, ""), (None, "next")]
 
 
 @pytest.mark.parametrize(

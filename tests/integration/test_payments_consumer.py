@@ -15,6 +15,7 @@ from pytest_django import DjangoAssertNumQueries
 from ads.models import Advertiser
 from consumers import registry
 from consumers.api import RecordError
+from consumers.rows import to_model
 from payments.balances import add_to_balances, unbalanced
 from payments.consumers import PaymentConsumer
 from payments.events import PaymentEvent
@@ -28,14 +29,13 @@ def event(number: int = 1, **fields: Any) -> PaymentEvent:
     return PaymentEvent(transaction_id=f"t{number}", occurred_at=AT, **values | fields)
 
 
-def take(*events: PaymentEvent) -> list[Payment]:
+def take(*events: PaymentEvent) -> None:
     """Write events as the engine would, all of them new."""
     consumer = PaymentConsumer()
     context = consumer.prefetch(events)
     rows = [consumer.process(each, context) for each in events]
-    Payment.objects.bulk_create(rows)
+    Payment.objects.bulk_create(map(to_model, rows))
     consumer.on_written(rows)
-    return rows
 
 
 def balances() -> dict[tuple[int, str], Decimal]:

@@ -11,7 +11,8 @@ from ads.models import Click, Impression
 from consumers.api import BatchConsumer, IngestManager
 from consumers.checks import check_fast_path
 from consumers.ingest import off_the_fast_path
-from consumers.postgres.copytext import compile_rows, escape, unsupported
+from consumers.postgres.columns import unsupported
+from consumers.postgres.copytext import compile_rows, escape
 from payments.models import Payment
 from tests.everything import Everything, Stamped
 from tests.orders import Order, OrderEvent
