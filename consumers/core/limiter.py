@@ -27,6 +27,8 @@ ALWAYS_PAYS = 0.1
 """But who brings so much more of the whole is welcome in any case."""
 LEAST_CHUNKS, CHUNKS_PER_WRITER = 8, 4
 """What a limit is judged by."""
+CALM_LOOKS = 3
+"""So many looks without trouble say that it was not the limit which made it."""
 POOL_WAIT = 0.05
 CPU_IN_A_CROWD = 60.0
 REPLICA_LAG = 10.0
@@ -124,6 +126,8 @@ class Limiter:
         self._usual: _Pace | None = None
         self._before_trial: float | None = None
         self._before_trouble: float | None = None
+        """What to go back to when there is no more trouble."""
+        self._calm_looks = CALM_LOOKS
         self._is_crowded = False
         self._lag = 0.0
         self._forget_rests()
@@ -147,18 +151,18 @@ class Limiter:
         return self._steer(pace) if self._before_trial is None else self._judge(pace)
 
     def saw(self, signals: Signals) -> Move | None:
-        """A look at what is outside. Trouble lowers the limit at every look, and nothing raises it meanwhile; when it
-        is over, most of what was before is there again."""
+        """A look at what is outside. Trouble lowers the limit at every look, and nothing raises it meanwhile. When it
+        is over, what was before is there again; only most of it, if giving it back brought the trouble back."""
         self._is_crowded = signals.cpu >= CPU_IN_A_CROWD or signals.others > max(1, signals.ours)
         trouble, self._lag = self._trouble(signals), signals.replica_lag
         before = self._before_trouble
         if trouble:
-            self._before_trouble = before or self._exact
+            if not before:
+                before = self._exact if self._calm_looks >= CALM_LOOKS else ceil(self._exact * DOWN)
+            self._before_trouble, self._calm_looks = before, 0
             return self._lower(trouble)
-        self._before_trouble = None
-        if before and ceil(before * DOWN) > self.limit:
-            return self._set(ceil(before * DOWN), "what held it up is over")
-        return None
+        self._before_trouble, self._calm_looks = None, self._calm_looks + 1
+        return self._set(before, "what held it up is over") if before and before > self.limit else None
 
     @property
     def is_troubled(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache, partial
 from operator import attrgetter, is_
+from types import NoneType
 from typing import Any
 
 from django.db import models
@@ -15,9 +16,10 @@ def omitted(model: type[models.Model], rows: Sequence[Any]) -> frozenset[str] | 
     """The attnames of the columns that the database is to fill in all of the rows; None if it is in some of them."""
     names = set()
     for field in _filled_by_database(model):
-        missing = [_is_missing(field, value) for value in map(attrgetter(field.attname), rows)]
-        if any(missing):
-            if not all(missing):
+        kinds = set(map(type, map(attrgetter(field.attname), rows)))
+        missing = {DatabaseDefault, NoneType} if field is model._meta.auto_field else {DatabaseDefault}
+        if kinds & missing:
+            if not kinds <= missing:
                 return None
             names.add(field.attname)
     return frozenset(names)
@@ -55,9 +57,3 @@ def _filled_by_database(model: type[models.Model]) -> tuple[Any, ...]:
 def _stamped(model: type[models.Model]) -> tuple[Any, ...]:
     fields = model._meta.concrete_fields
     return tuple(f for f in fields if getattr(f, "auto_now", False) or getattr(f, "auto_now_add", False))
-
-
-def _is_missing(field: Any, value: object) -> bool:
-    if isinstance(value, DatabaseDefault):
-        return True
-    return value is None and field is field.model._meta.auto_field

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 import pytest
 from django.db import connection
+from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 
 from ads.models import Advertiser
@@ -50,7 +52,7 @@ def test_a_row_is_fetched_once_within_its_time(pair: tuple[int, int], clock: ByH
     ) as queries:
         for _ in range(5):
             assert named(rows, *pair) == {pair[0]: "a", pair[1]: "b"}
-            clock.now += 0.2
+            clock.now += 0.15
     assert len(queries) == 1
 
 
@@ -58,9 +60,9 @@ def test_a_change_is_seen_once_the_time_is_up(pair: tuple[int, int], clock: ByHa
     rows = RecentRows(Advertiser.objects.all(), max_age=1.0)
     named(rows, pair[0])
     Advertiser.objects.update(name="changed")
-    clock.now += 0.9
+    clock.now += 0.7
     assert named(rows, *pair) == {pair[0]: "a", pair[1]: "changed"}
-    clock.now += 0.2
+    clock.now += 0.4
     assert named(rows, *pair) == {pair[0]: "changed", pair[1]: "changed"}
 
 
@@ -86,3 +88,27 @@ def test_what_is_kept_is_bounded(clock: ByHand) -> None:
         named(rows, *ids[start : start + 2])
     assert len(rows._kept) <= 4
     assert named(rows, *ids) == {pk: str(n) for n, pk in enumerate(ids)}
+
+
+def test_one_chunk_fetches_ahead_of_time_while_others_use_what_is_kept(pair: tuple[int, int], clock: ByHand) -> None:
+    rows = RecentRows(Meanwhile(Advertiser), max_age=1.0)
+    named(rows, pair[0])
+    clock.now += 0.8
+    asked: list[dict[object, str]] = []
+    with CaptureQueriesContext(connection) as queries:
+        Meanwhile.then = lambda: asked.append(named(rows, pair[0]))
+        assert named(rows, pair[0]) == {pair[0]: "a"}
+    assert asked == [{pair[0]: "a"}]
+    assert len(queries) == 1
+
+
+class Meanwhile(QuerySet[Advertiser]):
+    """Does something while a query runs."""
+
+    then: ClassVar[Callable[[], None] | None] = None
+
+    def in_bulk(self, *args: Any, **named: Any) -> dict[Any, Advertiser]:
+        then, Meanwhile.then = Meanwhile.then, None
+        if then:
+            then()
+        return super().in_bulk(*args, **named)

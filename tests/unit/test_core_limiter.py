@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.core.errors import Misconfigured
-from consumers.core.limiter import Limiter, Move, Signals
+from consumers.core.limiter import CALM_LOOKS, DOWN, Limiter, Move, Signals
 
 CALM = Signals(ours=4)
 
@@ -179,12 +179,27 @@ def test_nothing_raises_it_while_locks_are_waited_for_and_it_recovers_afterwards
     assert work.limiter.limit == 1
     assert "2 of 2 active backends wait for locks" in {move.reason for move in work.moves}
     work.note(work.limiter.saw(CALM))
-    assert work.moves[-1] == Move(6, "what held it up is over")
+    assert work.moves[-1] == Move(8, "what held it up is over")
     work.write(2_000)
     assert work.settled() >= 7
 
 
-def test_most_of_what_was_before_trouble_is_there_again_when_it_is_over() -> None:
+def test_trouble_that_comes_back_with_the_limit_is_taken_for_its_fault() -> None:
+    limiter = Limiter(1, 10)
+    Work(limiter, 10).write(2_000)
+    full, blocked = limiter.limit, Signals(ours=2, blocked=2)
+    limiter.saw(blocked)
+    assert limiter.saw(CALM) == Move(full, "what held it up is over")
+    limiter.saw(blocked)
+    assert limiter.saw(CALM) is None
+    assert limiter.limit == int(full * DOWN)
+    for _ in range(CALM_LOOKS):
+        limiter.saw(CALM)
+    limiter.saw(blocked)
+    assert limiter.saw(CALM) == Move(int(full * DOWN), "what held it up is over")
+
+
+def test_what_was_before_trouble_is_there_again_when_it_is_over() -> None:
     limiter = Limiter(1, 2)
     for _ in range(3):
         limiter.saw(Signals(ours=2, blocked=2))
