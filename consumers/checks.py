@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import FieldDoesNotExist
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Model, UniqueConstraint
 
 from consumers import registry
@@ -33,6 +34,25 @@ def check_concurrency(app_configs: object, **kwargs: object) -> list[CheckMessag
         return list(_concurrency(engine_settings()))
     except Misconfigured as error:
         return [Error(str(error), id="consumers.E001")]
+
+
+@register()
+def check_database(app_configs: object, **kwargs: object) -> list[CheckMessage]:
+    """Consumers work on the database that the admin looks at."""
+    with suppress(Misconfigured):  # check_concurrency tells of it
+        name = engine_settings().database
+        if name != DEFAULT_DB_ALIAS:
+            return [_not_shown(name)]
+    return []
+
+
+def _not_shown(name: str) -> CheckMessage:
+    return Warning(
+        f"consumers work on the database {name!r}, and the admin shows {DEFAULT_DB_ALIAS!r}: neither failures nor "
+        "workers will be seen there, and orders given there reach nobody",
+        hint=f"Make the consumers' database the {DEFAULT_DB_ALIAS!r} one, of the admin's processes at the least.",
+        id="consumers.W006",
+    )
 
 
 @register()

@@ -32,7 +32,7 @@ class EngineSettings:
     """Connections of the pool left for what is not a lane: the look at the database's health, the report, and what is
     done now and then."""
     database: str = "default"
-    """The alias of the database."""
+    """The alias of the database that consumers and commands work on. The admin looks at `default` alone."""
     adaptive: bool = True
     """Whether the number of lanes that write at once, and the size of chunks, follow the database's health. If not, all
     lanes may write (as far as there are connections), and chunks are as large as the consumer's policy says."""
@@ -132,7 +132,14 @@ class EngineSettings:
 
     @property
     def pool_size(self) -> int:
-        """The most connections that the process can hold; without a pool there is no bound but the server's."""
+        """The most connections that the process can hold; without a pool there is no bound but the server's.
+
+        Raises:
+            Misconfigured: there is no such database.
+        """
+        if self.database not in settings.DATABASES:
+            known = sorted(settings.DATABASES)
+            raise Misconfigured(f"settings.CONSUMERS['database'] is {self.database!r}; settings.DATABASES has {known}")
         pool = settings.DATABASES[self.database].get("OPTIONS", {}).get("pool")
         if not pool:
             return 10

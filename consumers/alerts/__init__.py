@@ -5,8 +5,7 @@ A project connects to `alert` to do what it likes with them; e-mail and a signed
 
 from consumers.alerts.channels import alert
 from consumers.alerts.delivery import deliver_due
-from consumers.alerts.judging import judge
 from consumers.alerts.message import AlertMessage
 from consumers.alerts.outbox import raise_alert
 
-__all__ = ["AlertMessage", "alert", "deliver_due", "judge", "raise_alert"]
+__all__ = ["AlertMessage", "alert", "deliver_due", "raise_alert"]

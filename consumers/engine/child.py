@@ -53,6 +53,8 @@ class Child:
         self.started = time.monotonic()
         self.report: dict[str, Any] = {}
         """The summary that it sent last."""
+        self.lag: int | None = None
+        """Records of its partitions that are not settled, as far as it knows and has told."""
         self.is_final = False
         """Whether that was sent at its end."""
         self.last_line = ""
@@ -130,6 +132,7 @@ class Child:
         try:
             message = json.loads(line)
             self.report, self.is_final = dict(message["summary"]), bool(message["final"])
+            self.lag = None if message.get("lag") is None else int(message["lag"])
         except (ValueError, TypeError, KeyError):
             self._take_line(line)  # not from us: somebody has written to stdin
 

@@ -45,6 +45,11 @@ class Partition:
     fenced_at: float = 0.0
 
     @property
+    def lag(self) -> int | None:
+        """Records that are not settled; None while either end is unknown."""
+        return max(0, self.end - self.settled) if self.end >= 0 <= self.settled else None
+
+    @property
     def may_be_resumed(self) -> bool:
         """Whether it is paused for want of room only."""
         return self.paused and self.hold is Hold.ACTIVE and not self.operator_paused

@@ -19,10 +19,11 @@ from pathlib import Path
 from selectors import DefaultSelector
 from typing import Any
 
-from consumers.core.summaries import COUNTS, add_up, longest
+from consumers.core.summaries import add_up, longest
 from consumers.engine.child import Child
 from consumers.engine.console import Console
 from consumers.engine.front import Front, cannot_serve
+from consumers.engine.headline import Headline
 from consumers.engine.place import Place, RestartPolicy, how_it_ended
 
 NUMBER = "{number}"
@@ -45,6 +46,7 @@ class Supervisor:
         self._policy = policy or RestartPolicy()
         self._selector = DefaultSelector()
         self._places = [Place(number) for number in range(1, processes + 1)]
+        self._headline = Headline(self._places)
         self._code = 0
         self._signals = 0
         self._is_draining = False
@@ -57,7 +59,7 @@ class Supervisor:
         with self._selector, self._heeding_signals():
             while any(place.code is None for place in self._places):
                 self._turn()
-        self._console.end(self._line())
+        self._console.end(self._headline.last())
         return _ABORTED if self._is_aborting else self._code
 
     def summary(self) -> dict[str, Any]:
@@ -88,7 +90,7 @@ class Supervisor:
             elif not place.child and place.code is None and time.monotonic() >= place.due:
                 self._start(place)
         self._obey()
-        self._console.progress(self._line())
+        self._console.progress(self._headline.now())
 
     def _start(self, place: Place) -> None:
         command = [str(place.number) if word == NUMBER else word for word in self._command]
@@ -186,27 +188,6 @@ class Supervisor:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-    # ---- telling ----------------------------------------------------------------------------------------------------
-
-    def _line(self) -> str:
-        """The line of progress."""
-        each = [place.summary() for place in self._places]
-        received = add_up(each)["received"]
-        rate = received / max(longest(each), 0.001)
-        parts = [f"{len(each)} processes {received:,} ({rate:,.0f}/s)"]
-        parts += [f"[{one['process']}] " + _brief(one) for one in each]
-        return " | ".join(parts)
-
-
-def _brief(summary: dict[str, Any]) -> str:
-    counts = {name: summary[name] for name in COUNTS}
-    text = f"{counts['received']:,}"
-    if counts["failed"]:
-        text += f" {counts['failed']:,} failed"
-    if summary["restarts"]:
-        text += f" {summary['restarts']} x restarted"
-    return text
 
 
 def command_line(

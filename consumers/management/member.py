@@ -25,13 +25,16 @@ class Lifeline:
     Nothing here waits for the supervisor while records are consumed: if it does not read, reports are left out.
     """
 
-    def __init__(self, summary: Callable[[], dict[str, Any]], drain: Callable[[], object]) -> None:
-        """`summary` is what is reported, `drain` is called once the supervisor is gone.
+    def __init__(
+        self, summary: Callable[[], dict[str, Any]], lag: Callable[[], int | None], drain: Callable[[], object]
+    ) -> None:
+        """`summary` and `lag` are what is reported, `drain` is called once the supervisor is gone.
 
         Raises:
             Misconfigured: stdin is something else.
         """
         self._summary = summary
+        self._lag = lag
         self._drain = drain
         self._unsent = b""
         try:
@@ -74,7 +77,7 @@ class Lifeline:
             return
 
     def _message(self, final: bool) -> bytes:
-        return json.dumps({"final": final, "summary": self._summary()}).encode() + b"\n"
+        return json.dumps({"final": final, "lag": self._lag(), "summary": self._summary()}).encode() + b"\n"
 
 
 def command_of_member(command: Sequence[str]) -> list[str]:

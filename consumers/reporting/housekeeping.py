@@ -6,11 +6,12 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from consumers.alerts import deliver_due, judge
+from consumers.alerts import deliver_due
 from consumers.concurrency import heed_end, monotonic, sleep
 from consumers.database import release_connections
 from consumers.engine.process import ConsumerProcess
 from consumers.inbox.rollup import roll_up
+from consumers.reporting.judging import judge
 from consumers.reporting.keeping import prune
 from consumers.reporting.snapshot import process_report
 

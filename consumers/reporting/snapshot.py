@@ -183,7 +183,6 @@ def _consumer(runner: Runner) -> ConsumerReport:
 
 
 def _partition(partition: Partition) -> PartitionReport:
-    known = partition.end >= 0 and partition.settled >= 0
     is_paused = partition.hold is Hold.ACTIVE and partition.paused
     return PartitionReport(
         topic=partition.source.topic,
@@ -193,7 +192,7 @@ def _partition(partition: Partition) -> PartitionReport:
         settled=partition.settled,
         committed=partition.committed,
         end=max(partition.end, partition.settled) if partition.end >= 0 else -1,
-        lag=max(0, partition.end - partition.settled) if known else None,
+        lag=partition.lag,
         epoch=partition.epoch,
         operator_paused=partition.operator_paused,
     )

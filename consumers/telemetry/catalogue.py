@@ -75,6 +75,7 @@ STANDSTILL = _gauge(
     *OF_CONSUMER,
 )
 HOLDING = _gauge("consumers_holding", "1 while an outage of the database holds chunks up, else 0.", *OF_CONSUMER)
+BROKER_AWAY = _gauge("consumers_broker_away", "1 while no broker answers, else 0.", *OF_CONSUMER)
 REBALANCES = _counter(
     "consumers_rebalances_total", "Times that partitions were assigned, revoked or lost.", *OF_CONSUMER
 )

@@ -63,6 +63,7 @@ def _of_consumer(consumer: ConsumerReport, at: float, labels: tuple[str, ...]) -
         the.LAST_POLLED: round(at - consumer.polled_age, 3),
         the.STANDSTILL: round(consumer.stands_still, 3),
         the.HOLDING: int(bool(consumer.holding)),
+        the.BROKER_AWAY: int(bool(consumer.broker)),
         the.REBALANCES: consumer.rebalances,
         the.FENCED: consumer.fenced,
         the.OUTAGES: consumer.outages,

@@ -14,13 +14,15 @@ from django.core import mail
 from django.db import transaction
 from django.utils import timezone
 
-from consumers.alerts import AlertMessage, alert, deliver_due, judge, judging, raise_alert
+from consumers.alerts import AlertMessage, alert, deliver_due, raise_alert
 from consumers.alerts.delivery import ATTEMPTS, pause_after
 from consumers.alerts.signing import sign, verify
 from consumers.alerts.stopping import flood_told
 from consumers.core.errors import Flood, Misconfigured
 from consumers.inbox.ending import end_pending
 from consumers.models import Alert, AlertDelivery, FailedRecord
+from consumers.reporting import judging
+from consumers.reporting.judging import judge
 from consumers.settings import engine_settings
 from tests.integration.inbox import fail, group, records, taken_up
 from tests.webhook import Receiver, receiving
@@ -151,7 +153,8 @@ def test_another_error_is_no_flood_stop() -> None:
 
 def report(at: float, lag: int, *, settled_age: float | None = 0.0, **consumer: Any) -> Any:
     partition = SimpleNamespace(topic="orders", partition=3, lag=lag, operator_paused=consumer.pop("paused", False))
-    given = {"name": "orders", "group": "g", "state": "running", "stands_still": 0.0, "holding": ""}
+    given = {"name": "orders", "group": "g", "state": "running", "stands_still": 0.0, "holding": "",
+             "broker": ""}  # fmt: skip
     one = SimpleNamespace(partitions=[partition], settled_age=settled_age, **(given | consumer))
     return SimpleNamespace(at=at, host="host-1", consumers=[one])
 
@@ -184,7 +187,16 @@ def test_a_consumer_that_has_lag_and_settles_nothing_is_told(configured: Callabl
     assert judge(report(0, 5, settled_age=10)) == 0
     assert judge(report(60, 5, settled_age=70)) == 0
     assert judge(report(61, 5, settled_age=71, holding="lane 1: the database is away")) == 1
-    assert "the database is away" in Alert.objects.get().detail
+    assert "An outage of the database holds it up: lane 1: the database is away" in Alert.objects.get().detail
+
+
+def test_a_stall_for_want_of_the_broker_is_told_with_that(configured: Callable[..., None]) -> None:
+    configured(stall=60)
+    assert judge(report(0, 5, settled_age=10, broker="broker-1: refused")) == 0
+    assert judge(report(61, 5, settled_age=71, broker="broker-1: refused")) == 1
+    detail = Alert.objects.get().detail
+    assert "The broker does not answer: broker-1: refused" in detail
+    assert "database" not in detail
 
 
 def test_a_consumer_that_settles_is_not_told_however_long_it_is_behind(configured: Callable[..., None]) -> None:

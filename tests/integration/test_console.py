@@ -112,6 +112,41 @@ def test_the_time_budget_is_told_in_words_too() -> None:
         assert text in shown, text
 
 
+def test_an_idle_consumers_budget_is_that_of_its_last_busy_time_and_says_so() -> None:
+    now = timezone.now()
+    one = worker(consumer(partition(), settled_age=1_800.0))
+    then = now - timedelta(seconds=1_800)
+    sample(one, then - timedelta(seconds=100), stages={"settle": 2.0, "write": 1.0, "wait": 0.0})
+    sample(one, then + timedelta(seconds=4), stages={"settle": 5.0, "write": 3.0, "wait": 7.0})
+    for seconds in (900, 100, 0):
+        sample(one, now - timedelta(seconds=seconds), stages={"settle": 5.0, "write": 3.0, "wait": 1_800.0 - seconds})
+    shown = parts(looker())["consumers"]
+    assert "No lane has had work in the last two minutes." in shown
+    assert "in the two minutes up to the last chunk, 30 min ago" in shown
+    assert "Where the lanes' time went, last two minutes" not in shown
+    for text in ("write rows 20 %", "ledger and commit 10 %", "wait for records 70 %"):
+        assert text in shown, text
+
+
+@pytest.mark.parametrize(
+    ("settled", "said"),
+    [(None, "nor since the workers' start"), (90_000.0, "No lane has had work in the last two minutes.")],
+)
+def test_an_idle_consumer_of_which_no_budget_is_known_is_said_to_be_idle(settled: float | None, said: str) -> None:
+    one = worker(consumer(partition(), settled_age=settled))
+    for seconds in (100, 0):
+        sample(one, timezone.now() - timedelta(seconds=seconds), stages={"settle": 5.0, "wait": 1_800.0 - seconds})
+    shown = parts(looker())["consumers"]
+    assert said in shown
+    assert "console-budget" not in shown
+
+
+def test_nothing_is_said_of_the_lanes_time_before_two_samples_tell() -> None:
+    sample(worker(), timezone.now(), stages={"settle": 5.0, "write": 3.0, "wait": 1.0})
+    shown = parts(looker())["consumers"]
+    assert "lane" not in shown
+
+
 def test_charts_get_a_value_for_each_step_and_none_where_nothing_was_told() -> None:
     now = timezone.now()
     one = worker()

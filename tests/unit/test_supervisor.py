@@ -13,16 +13,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import pytest
 
 from consumers.core.policies import Backoff
+from consumers.core.records import TopicPartition
 from consumers.engine.child import Lines
 from consumers.engine.console import Console
-from consumers.engine.place import RestartPolicy, how_it_ended
+from consumers.engine.headline import Headline
+from consumers.engine.partitions import Partition
+from consumers.engine.place import Place, RestartPolicy, how_it_ended
 from consumers.engine.supervisor import NUMBER, Supervisor, command_line
+from consumers.management.commands.consume import lag
 from consumers.management.member import command_of_member
 
 PATIENCE = 60.0
@@ -36,7 +41,7 @@ lifeline = socket.socket(fileno=0)
 life = len(list(folder.glob(f"life-{number}-*"))) + 1
 (folder / f"life-{number}-{life}").write_text(str(os.getpid()))
 def report(final=False, **counts):
-    message = {"final": final, "summary": {"seconds": 1.5, **counts}}
+    message = {"final": final, "lag": counts.pop("lag", None), "summary": {"seconds": 1.5, **counts}}
     lifeline.sendall(json.dumps(message).encode() + b"\\n")
 def say(text):
     sys.stderr.write(text + "\\n")
@@ -381,6 +386,68 @@ def test_on_a_terminal_a_line_of_the_log_replaces_the_progress_which_follows_it(
     console.line("bye")
     clear = "\r\x1b[K"
     assert screen.getvalue() == (f"{clear}2 processes 10{clear}[1] hello\n2 processes 10{clear}2 processes 20\nbye\n")
+
+
+def test_progress_tells_of_all_together_what_children_report(tmp_path: Path) -> None:
+    script = "report(received=10, failed=2, lag=70)\nwhile not (folder / 'go').exists(): time.sleep(0.01)"
+    family = Family(script, tmp_path)
+    screen = Terminal()
+    family.supervisor._console = Console(screen)
+
+    def let_go() -> None:
+        wait_until(lambda: "lag 140" in screen.getvalue())
+        (tmp_path / "go").touch()
+
+    thread = threading.Thread(target=let_go)
+    thread.start()
+    assert family.run() == 0
+    thread.join()
+    *_, last = screen.getvalue().split("\x1b[K")
+    assert last == "2 processes 20 (13/s) | 4 failed | [1] 10 2 failed | [2] 10 2 failed\n"
+
+
+def at(number: int, lag: int | None = None, **place: Any) -> Any:
+    """A place as its child has reported so far."""
+    child: Any = SimpleNamespace(report={"seconds": 100.0, "received": 0}, lag=lag)
+    return Place(number, child, **place)
+
+
+def test_the_headline_has_the_rate_of_the_last_seconds_and_at_the_end_that_of_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr("consumers.engine.headline.time.monotonic", lambda: clock.now)
+    place = at(1)
+    headline = Headline([place])
+    for second in range(100):
+        clock.now, place.child.report["received"] = second, 10 * second
+        headline.now()
+    assert headline.now().startswith("1 processes 990 (10/s)")
+    clock.now, place.child.report["received"] = 104.0, 1_490
+    assert headline.now().startswith("1 processes 1,490 (100/s)")
+    clock.now = 120.0
+    headline.now()
+    clock.now = 130.0
+    assert headline.now().startswith("1 processes 1,490 (0/s)")
+    assert headline.last().startswith("1 processes 1,490 (15/s)")
+
+
+def test_the_headline_names_lag_failures_and_restarts_of_all_before_those_of_each() -> None:
+    places = [at(1, lag=1_200), at(2, lag=300, restarts=1), at(3)]
+    places[0].child.report["failed"] = 7
+    text = Headline(places).now()
+    assert text.split(" | ")[1:4] == ["lag 1,500", "7 failed", "1 restart"]
+    assert "lag" not in Headline([at(1)]).now()
+
+
+def test_a_child_tells_the_lag_of_the_partitions_of_which_it_is_known() -> None:
+    def holding(*ends: tuple[int, int]) -> Any:
+        partitions = [Partition(TopicPartition("t", n), 0, settled=s, end=e) for n, (s, e) in enumerate(ends)]
+        return SimpleNamespace(runners=[SimpleNamespace(partitions=partitions)])
+
+    assert lag(holding((10, 25), (-1, 90), (7, 7), (3, -1))) == 15
+    assert lag(holding((7, 7))) == 0
+    assert lag(holding((-1, 90))) is None
 
 
 def test_without_a_terminal_there_is_no_progress() -> None:

@@ -85,6 +85,18 @@ def test_what_is_not_known_is_absent_and_not_zero() -> None:
     assert "consumers_last_settled_timestamp_seconds" not in names
 
 
+@pytest.mark.parametrize(
+    ("away", "holding", "broker"), [({"holding": "no route"}, 1, 0), ({"broker": "refused"}, 0, 1), ({}, 0, 0)]
+)
+def test_an_outage_of_the_database_and_one_of_the_broker_are_told_apart(
+    away: dict[str, str], holding: int, broker: int
+) -> None:
+    text = render(samples(process(consumer(**away)), Verdict()))
+    own = {"consumer": "clicks", "group": "clicks"}
+    assert value(text, "consumers_holding", **own) == holding
+    assert value(text, "consumers_broker_away", **own) == broker
+
+
 def test_reasons_are_bounded_and_none_is_lost() -> None:
     reasons = {f"reason_{number}": number + 1 for number in range(200)}
     kept = bounded(reasons)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from django.utils.http import urlencode
 
+from consumers.admin.console.budget import Budget
 from consumers.admin.console.recent import Trend
 from consumers.admin.visible import visible
 from consumers.models import Control, Worker
@@ -92,11 +93,13 @@ class ConsumerCard:
     sizes: set[int] = field(default_factory=set)
     process_workers: set[int] = field(default_factory=set)
     rates: dict[str, float] = field(default_factory=dict)
-    stages: list[tuple[str, float]] = field(default_factory=list)
+    budget: Budget | None = None
+    is_idle: bool = False
+    """Whether no lane has had work in the last two minutes; the budget is then an earlier one."""
     trend: Trend | None = None
 
-    def add(self, report: Mapping[str, Any]) -> None:
-        """Take in what one worker says of it."""
+    def add(self, report: Mapping[str, Any], age: timedelta) -> None:
+        """Take in what one worker said of it so long ago."""
         self.workers += 1
         self.in_flight += report["in_flight"]
         self.waiting += report["waiting"]
@@ -104,7 +107,8 @@ class ConsumerCard:
         self.process_workers.add(report["workers"])
         self.outages += map(visible, outages_of(report))
         if report["settled_age"] is not None:
-            self.settled_age = min(report["settled_age"], self.settled_age or float("inf"))
+            settled = report["settled_age"] + age.total_seconds()
+            self.settled_age = min(settled, self.settled_age or float("inf"))
         if report["freshness"] is not None:
             self.freshness = max(report["freshness"], self.freshness or 0.0)
         for reason, count in report["failed_by_reason"].items():
@@ -123,15 +127,6 @@ class ConsumerCard:
     @property
     def process_workers_text(self) -> str:
         return ", ".join(f"{number:,}" for number in sorted(self.process_workers))
-
-    @property
-    def bar(self) -> list[tuple[int, str, float, float]]:
-        """The stages as parts of a bar a thousand wide: their number, name, start and width."""
-        parts, start = [], 0.0
-        for index, (label, share) in enumerate(self.stages):
-            parts.append((index, label, round(start, 1), round(1_000 * share, 1)))
-            start += 1_000 * share
-        return parts
 
     @property
     def eta(self) -> timedelta | None:

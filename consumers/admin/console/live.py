@@ -12,6 +12,7 @@ from django.db.models import DurationField, ExpressionWrapper, F
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from consumers.admin.console.budget import Key, Rest, budget, has_work, last_budgets
 from consumers.admin.console.lines import ConsumerCard, PartitionLine, WorkerLine, outages_of
 from consumers.admin.console.recent import Recent
 from consumers.admin.visible import visible
@@ -182,18 +183,40 @@ def _state(said: Mapping[str, Any], is_ordered: bool) -> str:
 def _consumers(
     workers: Sequence[WorkerLine], partitions: Sequence[PartitionLine], recent: Recent
 ) -> list[ConsumerCard]:
-    cards: dict[tuple[str, str], ConsumerCard] = {}
+    cards: dict[Key, ConsumerCard] = {}
     for line in workers:
         for report in line.report.get("consumers", []):
             key = (report["group"], report["name"])
             card = cards.setdefault(key, ConsumerCard(report["name"], report["group"]))
             if line.is_live:
-                card.add(report)
+                card.add(report, line.age)
     for card in cards.values():
         own = [line for line in partitions if line.group == card.group]
         card.lag = sum(line.lag or 0 for line in own)
         card.unknown = sum(line.lag is None for line in own)
         card.rates = recent.rates(card.group, card.name)
-        card.stages = recent.stages(card.group, card.name)
         card.trend = recent.total_trend([(line.group, line.topic, line.partition) for line in own])
+    _tell_budgets(cards, workers, recent)
     return [cards[key] for key in sorted(cards)]
+
+
+def _tell_budgets(cards: Mapping[Key, ConsumerCard], workers: Sequence[WorkerLine], recent: Recent) -> None:
+    resting: dict[Key, Rest] = {}
+    for key, card in cards.items():
+        seconds = recent.spent(*key)
+        if has_work(seconds):
+            card.budget = budget(seconds)
+        elif seconds:
+            card.is_idle = True
+            if card.settled_age is not None:
+                resting[key] = Rest(timedelta(seconds=card.settled_age), _workers_of(key, workers))
+    for key, last in last_budgets(resting).items():
+        cards[key].budget = last
+
+
+def _workers_of(key: Key, workers: Sequence[WorkerLine]) -> list[object]:
+    return [
+        line.worker.pk
+        for line in workers
+        if line.is_live and any((each["group"], each["name"]) == key for each in line.report.get("consumers", []))
+    ]

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 from django.db.models.functions import Now
 
+from consumers.admin.console.budget import WINDOW, spent
 from consumers.models import WorkerSample
 
-WINDOW = timedelta(minutes=2)
 TREND_WINDOW = timedelta(seconds=65)
 RATE_WINDOW = 30.0
 """Seconds that a rate is an average over."""
@@ -83,16 +83,9 @@ class Recent:
                     rates[name] += (latest[name] - first[name]) / seconds
         return rates
 
-    def stages(self, group: str, consumer: str) -> list[tuple[str, float]]:
-        """The share of each stage in the time that lanes spent."""
-        seconds: dict[str, float] = defaultdict(float)
-        for samples in self.runs.get((group, consumer), ()):
-            for name, value in samples[-1]["stages"].items():
-                seconds[name] += max(0.0, value - samples[0]["stages"].get(name, 0.0))
-        seconds["commit"] = max(0.0, seconds.pop("settle", 0.0) - seconds.get("write", 0.0))
-        shown = [(label, seconds.get(name, 0.0)) for name, label in STAGES]
-        total = sum(value for _, value in shown)
-        return [(label, value / total) for label, value in shown] if total > 0 else []
+    def spent(self, group: str, consumer: str) -> dict[str, float]:
+        """Seconds that lanes spent in each stage; empty if that cannot be told yet."""
+        return spent(self.runs.get((group, consumer), ()))
 
     def trend(self, place: Place) -> Trend | None:
         """Of one partition's lag, whoever held it."""
@@ -102,17 +95,6 @@ class Recent:
         """Of their lag together."""
         known = [trend for trend in map(self.trend, places) if trend is not None]
         return Trend(sum(trend.slope for trend in known)) if known else None
-
-
-STAGES = (
-    ("decode", "decode"),
-    ("prefetch", "prefetch"),
-    ("process", "process"),
-    ("write", "write rows"),
-    ("commit", "ledger and commit"),
-    ("wait", "wait for records"),
-)
-"""`poll` is left out: it runs beside the lanes."""
 
 
 def _trend(points: Sequence[tuple[datetime, int]]) -> Trend | None:

@@ -121,7 +121,7 @@ class Command(ExampleCommand):
     def _telling(self, process: ConsumerProcess, options: dict[str, Any]) -> Iterator[Callable[[], None]]:
         """What tells of the run while it lasts, to the supervisor or at the terminal; its summary follows."""
         if options["member"]:
-            lifeline = Lifeline(lambda: summary(process), process.drain)
+            lifeline = Lifeline(lambda: summary(process), lambda: lag(process), process.drain)
             try:
                 yield lifeline.hold
             finally:
@@ -140,3 +140,10 @@ def summary(process: ConsumerProcess) -> dict[str, Any]:
     if len(each) == 1:
         return each[0]
     return {**add_up(each), "seconds": longest(each), "consumers": each}
+
+
+def lag(process: ConsumerProcess) -> int | None:
+    """Records that are not settled, of all partitions of which that is known; None if it is of none."""
+    lags = [partition.lag for runner in process.runners for partition in runner.partitions]
+    known = [each for each in lags if each is not None]
+    return sum(known) if known else None

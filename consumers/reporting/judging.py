@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
-from consumers.alerts.outbox import raise_alert
+from consumers.alerts import raise_alert
 from consumers.core.alerting import AlertPolicy
+from consumers.reporting.snapshot import ConsumerReport, ProcessReport
 from consumers.settings import engine_settings
-
-if TYPE_CHECKING:
-    from consumers.reporting.snapshot import ConsumerReport, ProcessReport
 
 Finding = tuple[str, str, str, str]
 """Kind, key, title, detail."""
@@ -42,8 +39,12 @@ def findings(
         yield "lag", key, title, f"Group {key}, most of it: {worst}"
     if policy.stall and still > policy.stall:
         title = f"{consumer.name} has settled nothing for {still:,.0f} s"
-        why = f" It is held up: {consumer.holding}" if consumer.holding else ""
-        yield "stall", key, title, f"Group {key}. Behind: {worst or 'not known'}.{why}"
+        yield "stall", key, title, f"Group {key}. Behind: {worst or 'not known'}.{_outages(consumer)}"
+
+
+def _outages(consumer: ConsumerReport) -> str:
+    held = f" An outage of the database holds it up: {consumer.holding}." if consumer.holding else ""
+    return held + (f" The broker does not answer: {consumer.broker}." if consumer.broker else "")
 
 
 _behind_since: dict[str, float] = {}
