@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 from consumers.core.policies import BatchPolicy
@@ -97,8 +98,11 @@ class Backlog:
     """Runs that wait for their turn in a lane, and what they weigh."""
 
     runs: deque[_Weighed] = field(default_factory=deque)
+    held: dict[TopicPartition, list[_Weighed]] = field(default_factory=dict)
+    """Runs of which none is taken before their partition is released."""
     records: int = 0
     size: int = 0
+    """Of all runs, held ones included."""
 
     def put(self, run: Run) -> None:
         self._add(_Weighed(run, total_size(run.records)))
@@ -125,18 +129,39 @@ class Backlog:
 
     def holds(self, source: TopicPartition) -> bool:
         """Whether anything of this partition waits."""
-        return any(run.source == source for run, _ in self.runs)
+        return any(run.source == source for run, _ in self._all())
 
-    def drop(self, sources: Iterable[TopicPartition]) -> None:
-        """Forget all runs of these partitions."""
+    def waiting(self) -> Counter[TopicPartition]:
+        """Records by partition, but for partitions that are held."""
+        counts: Counter[TopicPartition] = Counter()
+        for run, _ in self.runs:
+            counts[run.source] += len(run.records)
+        return counts
+
+    def drop(self, sources: Iterable[TopicPartition]) -> list[Run]:
+        """Forget all runs of these partitions, and that they are held; returns the runs."""
         gone = set(sources)
-        kept = [each for each in self.runs if each.run.source not in gone]
-        self.runs, self.records, self.size = deque(), 0, 0
-        for each in kept:
-            self._add(each)
+        every = self._all()
+        self.runs, self.held = deque(), {source: [] for source in self.held if source not in gone}
+        self.records = self.size = 0
+        for each in every:
+            if each.run.source not in gone:
+                self._add(each)
+        return [each.run for each in every if each.run.source in gone]
+
+    def hold(self, source: TopicPartition) -> None:
+        """Let nothing of a partition, of which nothing waits, be taken before it is released."""
+        self.held.setdefault(source, [])
+
+    def release(self, source: TopicPartition) -> None:
+        """What waits of a partition that was held may be taken, after all that waits already."""
+        self.runs.extend(self.held.pop(source, ()))
+
+    def _all(self) -> list[_Weighed]:
+        return [*self.runs, *chain.from_iterable(self.held.values())]
 
     def _add(self, weighed: _Weighed) -> None:
-        self.runs.append(weighed)
+        self.held.get(weighed.run.source, self.runs).append(weighed)
         self.records += len(weighed.run.records)
         self.size += weighed.size
 

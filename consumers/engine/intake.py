@@ -8,6 +8,7 @@ from consumers.concurrency import monotonic
 from consumers.core.chunks import Run, Span
 from consumers.core.records import Record, TopicPartition
 from consumers.core.source import Fetched, Polled, RecordSource
+from consumers.engine.balance import Balance
 from consumers.engine.claims import Claims
 from consumers.engine.goal import Goal
 from consumers.engine.lane import Lane
@@ -25,6 +26,7 @@ class Intake:
         self._source = source
         self._claims = claims
         self._goal = goal
+        self.balance = Balance(partitions, lanes)
 
     # ---- what comes in ----------------------------------------------------------------------------------------------
 
@@ -38,6 +40,7 @@ class Intake:
             partition = self._current(source, generation)
             if partition is not None and partition.position < end:
                 self._put(partition, Span(partition.position, end), ())
+        self.balance.even_out()
 
     def _hand_over(self, partition: Partition, fetched: Fetched) -> None:
         records = tuple(fetched.records)

@@ -33,6 +33,10 @@ class LaneListener(Protocol):
         """What became of a chunk, and the seconds it took to settle."""
         ...
 
+    def idle(self) -> None:
+        """Nothing waits for a lane."""
+        ...
+
     def fenced(self, chunk: Chunk, sources: Sources) -> None:
         """Another member has claimed these of its partitions."""
         ...
@@ -47,7 +51,9 @@ class Lane:
         self._pace = pace
         self._holder = holder
         self._partitions = partitions
-        self._backlog = Backlog()
+        self.backlog = Backlog()
+        self._leaving: dict[TopicPartition, Lane] = {}
+        """Partitions of another lane by now, which begins them once nothing of them is in flight here."""
         self._in_flight: list[Chunk] = []
         self._moved_at = monotonic()
         self._arrived = Event()
@@ -61,19 +67,29 @@ class Lane:
 
     def put(self, run: Run) -> None:
         """Give the lane records of one of its partitions, in order."""
-        self._backlog.put(run)
+        self.backlog.put(run)
+        self._arrived.set()
+
+    def receive(self, source: TopicPartition) -> None:
+        """Begin with a partition that another lane had in flight until now."""
+        self.backlog.release(source)
         self._arrived.set()
 
     @property
     def is_full(self) -> bool:
         """Whether as much waits as a batch may bring: time to take no more."""
         batch = self._pace.batch
-        return self._backlog.records >= batch.max_records or self._backlog.size >= batch.max_bytes
+        return self.backlog.records >= batch.max_records or self.backlog.size >= batch.max_bytes
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether a whole chunk waits, or more."""
+        return self.backlog.records >= self._pace.batch.chunk_records
 
     @property
     def waiting(self) -> int:
         """Records that are not settled yet."""
-        return self._backlog.records + sum(len(chunk.records) for chunk in self._in_flight)
+        return self.backlog.records + sum(len(chunk.records) for chunk in self._in_flight)
 
     @property
     def in_flight(self) -> int:
@@ -88,9 +104,19 @@ class Lane:
             self._moved.wait(max(0.0, deadline - monotonic()))
         return not self.is_full
 
+    def hand_over(self, source: TopicPartition, other: Lane) -> None:
+        """Give what waits of a partition to another lane, which begins once nothing of it is in flight here."""
+        runs = self.backlog.drop([source])
+        if self._is_in_flight(source):
+            other.backlog.hold(source)
+            self._leaving[source] = other
+        for run in runs:
+            other.put(run)
+        self._moved.set()
+
     def drop(self, sources: Sources) -> None:
         """Forget what waits of these partitions. Chunks in flight lose them when their turn comes."""
-        self._backlog.drop(sources)
+        self.backlog.drop(sources)
         self._moved.set()
 
     def drain(self, sources: Sources, deadline: float) -> set[TopicPartition]:
@@ -113,15 +139,19 @@ class Lane:
         return "; ".join(map(str, self._in_flight)) or "nothing"
 
     def _is_busy(self, source: TopicPartition) -> bool:
-        return self._backlog.holds(source) or any(source in chunk.spans for chunk in self._in_flight)
+        return self.backlog.holds(source) or self._is_in_flight(source)
+
+    def _is_in_flight(self, source: TopicPartition) -> bool:
+        return any(source in chunk.spans for chunk in self._in_flight)
 
     # ---- the two halves ---------------------------------------------------------------------------------------------
 
     def _prepare_all(self) -> None:
         while True:
-            chunk = self._backlog.take(self._pace.batch)
+            chunk = self.backlog.take(self._pace.batch)
             if chunk is None:
                 self._arrived.clear()
+                self._listener.idle()
                 self._arrived.wait()
                 continue
             if not self._in_flight:
@@ -151,7 +181,7 @@ class Lane:
         report, start = Outcomes(), monotonic()
 
         def settle() -> bool:
-            more = self._backlog.records > 0 or len(self._in_flight) > 1
+            more = self.backlog.records > 0 or len(self._in_flight) > 1
             with self._pace.writing(len(chunk.records), more=more):
                 self._storage.settle(prepared, report)
             return True
@@ -181,5 +211,7 @@ class Lane:
 
     def _done(self, chunk: Chunk) -> None:
         self._in_flight.remove(chunk)
+        for source in [source for source in self._leaving if not self._is_in_flight(source)]:
+            self._leaving.pop(source).receive(source)
         self._moved_at = monotonic()
         self._moved.set()

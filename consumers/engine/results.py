@@ -36,6 +36,9 @@ class Results:
             self._statistics.settled(chunk.records[-1], seconds)
             self._tell(chunk, outcomes, seconds)
 
+    def idle(self) -> None:
+        self._intake.balance.even_out()
+
     def _tell(self, chunk: Chunk, outcomes: Outcomes, seconds: float) -> None:
         tally = outcomes.tally()
         logger.info(

@@ -18,7 +18,7 @@ from consumers.settings import EngineSettings, engine_settings
 from consumers.testing import MemoryLog, MemorySource, run_consumer
 from tests.orders import TOPIC, OrderConsumer
 
-P0, P1 = TopicPartition(TOPIC, 0), TopicPartition(TOPIC, 1)
+P0, P1, P2 = (TopicPartition(TOPIC, number) for number in range(3))
 AT_ONCE = Backoff(first=0.001, cap=0.001)
 QUICK_RETRY = RetryPolicy(backoff=AT_ONCE)
 SMALL = BatchPolicy(max_wait=0, chunk_records=2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 
 from consumers.concurrency import Event, sleep
@@ -11,7 +13,19 @@ from consumers.core.records import Record
 from consumers.core.source import Fetched, Polled
 from consumers.engine.runner import RunOptions
 from consumers.testing import MemoryLog, MemorySource
-from tests.integration.engine import P0, P1, SMALL, Harness, consume, counts, ledger, log_of, run_consumer, wait_until
+from tests.integration.engine import (
+    P0,
+    P1,
+    P2,
+    SMALL,
+    Harness,
+    consume,
+    counts,
+    ledger,
+    log_of,
+    run_consumer,
+    wait_until,
+)
 from tests.makers import order
 from tests.orders import TOPIC, Order, OrderConsumer, OrderEvent
 
@@ -292,7 +306,7 @@ def test_what_waits_is_bounded_in_bytes(gate: Event) -> None:
     harness = Harness(Bounded, log, lanes=1)
     with harness.running():
         wait_until(lambda: all(p.paused for p in harness.runner.partitions) and len(harness.runner.partitions) > 0)
-        assert sum(lane._backlog.size for lane in harness.runner._lanes) <= 2_000
+        assert sum(lane.backlog.size for lane in harness.runner._lanes) <= 2_000
         gate.set()
         wait_until(lambda: harness.settled() == 60)
 
@@ -314,6 +328,37 @@ def test_a_partition_is_written_in_order_and_partitions_side_by_side() -> None:
         mine = [number for number in Notes.given if number[0] == partition]
         assert mine == sorted(mine)
     assert len(Notes.given) == 60
+
+
+class Uneven(Gated):
+    """Remembers which orders were processed while which lanes were held up."""
+
+    given: ClassVar[list[str]] = []
+
+    def process(self, event: OrderEvent, context: object) -> Order:
+        if event.number.startswith("0"):
+            Gated.waiting += 1
+            Gated.gate.wait()
+        Uneven.given.append(event.number)
+        return Order(number=event.number)
+
+
+def test_a_lane_without_work_takes_over_a_partition_of_one_that_is_behind(gate: Event) -> None:
+    log = log_of(partitions=3)  # 0 and 2 go to the first lane
+    for number in range(20):
+        for partition in (0, 2):
+            log.append(TOPIC, order(f"{partition}-{number:02}"), partition=partition)
+    Uneven.given = []
+    harness = Harness(Uneven, log, lanes=2)
+    with harness.running():
+        wait_until(lambda: {p.lane for p in harness.runner.partitions if p.source.partition != 1} == {0, 1})
+        assert Gated.waiting > 0  # with chunks of the first lane, which the second one must not overtake
+        gate.set()
+        wait_until(lambda: harness.settled(P0) == harness.settled(P2) == 20)
+    for partition in ("0", "2"):
+        mine = [number for number in Uneven.given if number[0] == partition]
+        assert mine == sorted(mine)
+    assert (harness.runner.statistics.fenced, harness.counts()) == (0, {"written": 40})
 
 
 def test_a_record_larger_than_a_batch_comes_through() -> None:

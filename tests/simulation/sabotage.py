@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from consumers.core.chunks import Chunk
+from consumers.core.chunks import Backlog, Chunk
 from consumers.core.ledger import Standing, judge
 from consumers.core.outcomes import Outcomes
 from consumers.engine.claims import Claims
@@ -125,12 +125,17 @@ def started_where_the_broker_says(patch: pytest.MonkeyPatch) -> None:
 def repeats_counted_again(patch: pytest.MonkeyPatch) -> None:
     """Records that were counted when first received are counted with each replay."""
     tallies = Outcomes.tallies
-    patch.setattr(Outcomes, "tallies", lambda self, counted_to: tallies(self, dict.fromkeys(counted_to, 0)))
+    patch.setattr(Outcomes, "tallies", lambda self, sources, counted_to: tallies(self, sources, {}))
 
 
 def fenced_partitions_given_up(patch: pytest.MonkeyPatch) -> None:
     """A partition that somebody else has claimed is never claimed again, though the group says it is ours."""
     patch.setattr(Results, "fenced", lambda self, chunk, sources: None)
+
+
+def partitions_begun_before_the_other_lane_is_done(patch: pytest.MonkeyPatch) -> None:
+    """A lane that takes a partition over does not wait for what is in flight of it in the lane that gave it."""
+    patch.setattr(Backlog, "hold", lambda *_: None)
 
 
 def orders_outweighed_by_room(patch: pytest.MonkeyPatch) -> None:
@@ -153,6 +158,7 @@ SABOTAGES: dict[str, Sabotage] = {
         started_where_the_broker_says,
         repeats_counted_again,
         fenced_partitions_given_up,
+        partitions_begun_before_the_other_lane_is_done,
         orders_outweighed_by_room,
     )
 }

@@ -109,6 +109,31 @@ def test_a_backlog_weighs_what_waits(runs: list[Run]) -> None:
     assert (backlog.records, backlog.size) == (len(records), sum(r.size for r in records))
 
 
+def test_nothing_of_a_partition_that_is_held_is_taken_before_its_release() -> None:
+    backlog, policy = Backlog(), BatchPolicy(chunk_records=2)
+    backlog.hold(A)
+    for each in (run(A, 0, 1), run(B, 0, 1), run(A, 1, 1, 1)):
+        backlog.put(each)
+    assert (backlog.records, backlog.size, backlog.waiting()) == (4, 4, {B: 1})
+    assert backlog.holds(A)
+    assert [chunk.spans for chunk in iter(lambda: backlog.take(policy), None)] == [{B: Span(0, 1)}]
+    backlog.release(A)
+    assert [chunk.spans for chunk in iter(lambda: backlog.take(policy), None)] == [{A: Span(0, 2)}, {A: Span(2, 3)}]
+    assert (backlog.records, backlog.size) == (0, 0)
+
+
+def test_what_is_dropped_is_given_back_and_held_no_more() -> None:
+    backlog = Backlog()
+    backlog.hold(A)
+    runs = [run(A, 0, 1), run(A, 1, 2)]
+    for each in (*runs, run(B, 0, 4)):
+        backlog.put(each)
+    assert backlog.drop([A]) == runs
+    assert (backlog.records, backlog.size) == (1, 4)
+    backlog.put(runs[0])
+    assert backlog.waiting() == {A: 1, B: 1}
+
+
 def test_nothing_waits_in_an_empty_backlog() -> None:
     assert Backlog().take(BatchPolicy()) is None
 
