@@ -16,7 +16,7 @@ from django.db import DatabaseError, DataError, connections, models, transaction
 
 from consumers.core.errors import point_at
 from consumers.core.optimism import Optimism
-from consumers.postgres.copycsv import OPTIONS, CsvRows, data_of
+from consumers.postgres.copycsv import OPTIONS, CsvRows
 from consumers.postgres.copytext import NULL, Cells, compile_rows
 from consumers.postgres.errors import refused_line
 
@@ -117,7 +117,7 @@ class CopyTable:
     def _send(self, table: str, columns: str, lines: Lines) -> int:
         into = f"COPY {table} ({columns}) FROM STDIN"
         if isinstance(lines[0], bytes):
-            return _copy(self._using, f"{into} {OPTIONS}", data_of(lines))
+            return _copy(self._using, f"{into} {OPTIONS}", b"\n".join(lines))
         return _copy(self._using, into, "".join(lines).encode())
 
     def _empty_stage(self) -> str:
@@ -175,7 +175,7 @@ def _copy(using: str, statement: str, data: bytes) -> int:
 
 def _numbered(lines: Lines) -> Lines:
     if isinstance(lines[0], bytes):
-        return [b"[%d,%b" % (place, line[1:]) for place, line in enumerate(lines)]
+        return [b"%d,%b" % each for each in enumerate(lines)]
     return [f"{place}\t{line}" for place, line in enumerate(lines)]
 
 

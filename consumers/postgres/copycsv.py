@@ -68,6 +68,8 @@ def _are_ipv4(values: Iterable[Any]) -> bool:
 
 
 def _are_addresses(values: Column) -> bool:
+    if _are_ipv4(values):
+        return True
     others = [value for value in values if ":" in value]
     return _are_ipv4(value for value in values if ":" not in value) and all(map(is_ipv6, others))
 
@@ -102,7 +104,7 @@ class CsvRows:
         self._encode = msgspec.json.Encoder().encode_lines
 
     def lines(self, rows: Sequence[Any]) -> list[bytes] | None:
-        """Each row as a line of JSON, in the order of the rows; None if there is no CSV of some of them."""
+        """Each row as a line, in the order of the rows; None if there is no CSV of some of them."""
         cells = self._cells(rows)
         columns = list(zip(*cells, strict=True))
         if not all(map(_is_plain, columns, self._plain)) or any(None in kinds for kinds in columns[: self._keys]):
@@ -111,12 +113,8 @@ class CsvRows:
             lines = self._encode(cells)
         except UnicodeEncodeError:
             return None
-        return lines.splitlines() if _escapes_quotes_only(lines) else None
-
-
-def data_of(lines: Iterable[bytes]) -> bytes:
-    """What COPY is sent for some lines. Within a line there is no end of a line: JSON escapes it."""
-    return b"\n".join(lines)[1:-1].replace(b"]\n[", b"\n")
+        # Within a line there is no end of a line, which JSON escapes; so this ends and begins lists, and never a text.
+        return lines[1:-2].split(b"]\n[") if _escapes_quotes_only(lines) else None
 
 
 def _is_plain(values: Column, plain: tuple[type, IsPlain]) -> bool:
