@@ -89,8 +89,10 @@ _PLAIN: dict[Kind, tuple[type, IsPlain]] = {
     Kind.ADDRESS: (str, _are_addresses),
     Kind.IPV4: (str, _are_ipv4),
 }
-_NOTHING = NoneType, _anything
-"""Of any other kind only NULL is plain."""
+
+
+class _Nothing:
+    """No value is of this type: of any other kind only NULL is plain."""
 
 
 class CsvRows:
@@ -98,16 +100,16 @@ class CsvRows:
 
     def __init__(self, fields: Sequence[models.Field[Any, Any]], keys: int = 0) -> None:
         """The first `keys` columns must not be NULL."""
-        self._keys = keys
-        self._plain = [_PLAIN.get(kind_of(field), _NOTHING) for field in fields]
+        self._columns = [
+            (*_PLAIN.get(kind_of(field), (_Nothing, _anything)), place >= keys) for place, field in enumerate(fields)
+        ]
         self._cells = compile_cells(fields)
         self._encode = msgspec.json.Encoder().encode_lines
 
     def lines(self, rows: Sequence[Any]) -> list[bytes] | None:
         """Each row as a line, in the order of the rows; None if there is no CSV of some of them."""
         cells = self._cells(rows)
-        columns = list(zip(*cells, strict=True))
-        if not all(map(_is_plain, columns, self._plain)) or any(None in kinds for kinds in columns[: self._keys]):
+        if not all(map(_is_plain, zip(*cells, strict=True), self._columns)):
             return None
         try:
             lines = self._encode(cells)
@@ -117,10 +119,10 @@ class CsvRows:
         return lines[1:-2].split(b"]\n[") if _escapes_quotes_only(lines) else None
 
 
-def _is_plain(values: Column, plain: tuple[type, IsPlain]) -> bool:
-    kind, are_plain = plain
+def _is_plain(values: Column, column: tuple[type, IsPlain, bool]) -> bool:
+    kind, are_plain, may_be_null = column
     kinds = set(map(type, values))
-    if NoneType in kinds:
+    if NoneType in kinds and may_be_null:
         kinds.remove(NoneType)
         values = [value for value in values if value is not None]
     return kinds <= {kind} and are_plain(values)

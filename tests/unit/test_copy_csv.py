@@ -32,6 +32,13 @@ def test_a_chunk_is_one_line_for_each_row() -> None:
     assert made == [first, b"2,null,null,null,null,null,null,null,null,null"]
 
 
+@pytest.mark.parametrize("name", ["uid", "loud"])
+def test_a_key_that_is_null_is_left_to_text(name: str) -> None:
+    fields: list[Any] = [Everything._meta.get_field(each) for each in (name, "key")]
+    assert CsvRows(fields).lines([make(key=1)]) == [b"null,1"]
+    assert CsvRows(fields, keys=1).lines([make(key=1)]) is None
+
+
 @pytest.mark.parametrize(
     "plain",
     [
