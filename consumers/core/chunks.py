@@ -98,11 +98,11 @@ class Backlog:
     """Runs that wait for their turn in a lane, and what they weigh."""
 
     runs: deque[_Weighed] = field(default_factory=deque)
-    held: dict[TopicPartition, list[_Weighed]] = field(default_factory=dict)
+    withheld: dict[TopicPartition, list[_Weighed]] = field(default_factory=dict)
     """Runs of which none is taken before their partition is released."""
     records: int = 0
     size: int = 0
-    """Of all runs, held ones included."""
+    """Of all runs, withheld ones included."""
 
     def put(self, run: Run) -> None:
         self._add(_Weighed(run, total_size(run.records)))
@@ -132,36 +132,43 @@ class Backlog:
         return any(run.source == source for run, _ in self._all())
 
     def waiting(self) -> Counter[TopicPartition]:
-        """Records by partition, but for partitions that are held."""
+        """Records by partition, but for partitions that are withheld."""
         counts: Counter[TopicPartition] = Counter()
         for run, _ in self.runs:
             counts[run.source] += len(run.records)
         return counts
 
-    def drop(self, sources: Iterable[TopicPartition]) -> list[Run]:
-        """Forget all runs of these partitions, and that they are held; returns the runs."""
-        gone = set(sources)
+    def drop(self, sources: Iterable[TopicPartition]) -> None:
+        """Forget all runs of these partitions, and that they are withheld."""
+        self._remove(set(sources))
+
+    def move(self, source: TopicPartition, other: Backlog) -> None:
+        """Let all runs of a partition wait in another backlog, behind what waits there."""
+        for each in self._remove({source}):
+            other._add(each)
+
+    def _remove(self, gone: set[TopicPartition]) -> list[_Weighed]:
         every = self._all()
-        self.runs, self.held = deque(), {source: [] for source in self.held if source not in gone}
+        self.runs, self.withheld = deque(), {source: [] for source in self.withheld if source not in gone}
         self.records = self.size = 0
         for each in every:
             if each.run.source not in gone:
                 self._add(each)
-        return [each.run for each in every if each.run.source in gone]
+        return [each for each in every if each.run.source in gone]
 
-    def hold(self, source: TopicPartition) -> None:
+    def withhold(self, source: TopicPartition) -> None:
         """Let nothing of a partition, of which nothing waits, be taken before it is released."""
-        self.held.setdefault(source, [])
+        self.withheld.setdefault(source, [])
 
     def release(self, source: TopicPartition) -> None:
-        """What waits of a partition that was held may be taken, after all that waits already."""
-        self.runs.extend(self.held.pop(source, ()))
+        """What waits of a partition that was withheld may be taken, after all that waits already."""
+        self.runs.extend(self.withheld.pop(source, ()))
 
     def _all(self) -> list[_Weighed]:
-        return [*self.runs, *chain.from_iterable(self.held.values())]
+        return [*self.runs, *chain.from_iterable(self.withheld.values())]
 
     def _add(self, weighed: _Weighed) -> None:
-        self.held.get(weighed.run.source, self.runs).append(weighed)
+        self.withheld.get(weighed.run.source, self.runs).append(weighed)
         self.records += len(weighed.run.records)
         self.size += weighed.size
 

@@ -106,12 +106,11 @@ class Lane:
 
     def hand_over(self, source: TopicPartition, other: Lane) -> None:
         """Give what waits of a partition to another lane, which begins once nothing of it is in flight here."""
-        runs = self.backlog.drop([source])
         if self._is_in_flight(source):
-            other.backlog.hold(source)
+            other.backlog.withhold(source)
             self._leaving[source] = other
-        for run in runs:
-            other.put(run)
+        self.backlog.move(source, other.backlog)
+        other._arrived.set()
         self._moved.set()
 
     def drop(self, sources: Sources) -> None:

@@ -34,17 +34,21 @@ class LedgerProgress:
         return failed_before(keys, Q(group=self._ledger.group) & before, self._ledger.using)
 
     def finish(self, chunk: Chunk, outcomes: Outcomes) -> None:
-        counted_to = {source: self._lines[source].counted_to for source in chunk.spans}
         store_failures(outcomes.failures, consumer=self._consumer, group=self._ledger.group, using=self._ledger.using)
-        counted = {source: to for source, to in counted_to.items() if chunk.spans[source].start < to}
+        counted = self._counted(chunk)
         if counted:
             good = (*outcomes.written, *outcomes.duplicates, *outcomes.skipped)
             again = [record for record in good if record.offset < counted.get(record.source, 0)]
             resolve_redelivered(again, self._ledger.group, self._ledger.using)
-        self._store_gaps(chunk, counted_to)
+        self._store_gaps(chunk, counted)
         self._ledger.advance(chunk.spans, outcomes.tallies(chunk.spans, counted), outcomes.rows())
 
-    def _store_gaps(self, chunk: Chunk, counted_to: Mapping[TopicPartition, int]) -> None:
+    def _counted(self, chunk: Chunk) -> dict[TopicPartition, int]:
+        """Of the partitions of which some records were counted before: up to where."""
+        lines = {source: self._lines[source] for source in chunk.spans}
+        return {s: line.counted_to for s, line in lines.items() if chunk.spans[s].start < line.counted_to}
+
+    def _store_gaps(self, chunk: Chunk, counted: Mapping[TopicPartition, int]) -> None:
         """Keep which offsets held nothing, for whoever asks later whether something was lost."""
         if len(chunk.records) == sum(span.end - span.start for span in chunk.spans.values()):
             return
@@ -52,5 +56,5 @@ class LedgerProgress:
             OffsetGap(group=self._ledger.group, topic=s.topic, partition=s.partition, start=gap.start, end=gap.end)
             for s, found in gaps(chunk.spans, chunk.records).items()
             for gap in found
-            if gap.end > counted_to[s]
+            if gap.end > counted.get(s, 0)
         )

@@ -135,7 +135,7 @@ def fenced_partitions_given_up(patch: pytest.MonkeyPatch) -> None:
 
 def partitions_begun_before_the_other_lane_is_done(patch: pytest.MonkeyPatch) -> None:
     """A lane that takes a partition over does not wait for what is in flight of it in the lane that gave it."""
-    patch.setattr(Backlog, "hold", lambda *_: None)
+    patch.setattr(Backlog, "withhold", lambda *_: None)
 
 
 def orders_outweighed_by_room(patch: pytest.MonkeyPatch) -> None:

@@ -73,8 +73,6 @@ class MemoryProgress(LedgerProgress):
         super().__init__(cast(Any, MemoryLedger(transaction)), "")
 
     def finish(self, chunk: Chunk, outcomes: Outcomes) -> None:
-        counted_to = {source: self._lines[source].counted_to for source in chunk.spans}
-        counted = {source: to for source, to in counted_to.items() if chunk.spans[source].start < to}
         new = self._transaction.new
         new.failed = {place(each.record): each.reason for each in outcomes.failures}
         for what in ("written", "duplicates", "skipped"):
@@ -82,7 +80,7 @@ class MemoryProgress(LedgerProgress):
         self._transaction.resolved = [where for where, _ in new.settled]
         new.settled += [(where, "failed") for where in new.failed]
         new.gaps = [(source, gap) for source, found in gaps(chunk.spans, chunk.records).items() for gap in found]
-        self._ledger.advance(chunk.spans, outcomes.tallies(chunk.spans, counted), outcomes.rows())
+        self._ledger.advance(chunk.spans, outcomes.tallies(chunk.spans, self._counted(chunk)), outcomes.rows())
 
 
 class MemoryStorage(DatabaseStorage):

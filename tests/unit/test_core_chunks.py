@@ -109,9 +109,9 @@ def test_a_backlog_weighs_what_waits(runs: list[Run]) -> None:
     assert (backlog.records, backlog.size) == (len(records), sum(r.size for r in records))
 
 
-def test_nothing_of_a_partition_that_is_held_is_taken_before_its_release() -> None:
+def test_nothing_of_a_partition_that_is_withheld_is_taken_before_its_release() -> None:
     backlog, policy = Backlog(), BatchPolicy(chunk_records=2)
-    backlog.hold(A)
+    backlog.withhold(A)
     for each in (run(A, 0, 1), run(B, 0, 1), run(A, 1, 1, 1)):
         backlog.put(each)
     assert (backlog.records, backlog.size, backlog.waiting()) == (4, 4, {B: 1})
@@ -122,16 +122,26 @@ def test_nothing_of_a_partition_that_is_held_is_taken_before_its_release() -> No
     assert (backlog.records, backlog.size) == (0, 0)
 
 
-def test_what_is_dropped_is_given_back_and_held_no_more() -> None:
+def test_what_is_dropped_is_withheld_no_more() -> None:
     backlog = Backlog()
-    backlog.hold(A)
+    backlog.withhold(A)
     runs = [run(A, 0, 1), run(A, 1, 2)]
     for each in (*runs, run(B, 0, 4)):
         backlog.put(each)
-    assert backlog.drop([A]) == runs
+    backlog.drop([A])
     assert (backlog.records, backlog.size) == (1, 4)
     backlog.put(runs[0])
     assert backlog.waiting() == {A: 1, B: 1}
+
+
+def test_what_is_moved_waits_in_the_other_backlog_in_its_order() -> None:
+    one, other = Backlog(), Backlog()
+    runs = [run(A, 0, 1), run(A, 1, 2)]
+    for each in (runs[0], run(B, 0, 4), runs[1]):
+        one.put(each)
+    one.move(A, other)
+    assert ([each.run for each in other.runs], one.waiting()) == (runs, {B: 1})
+    assert (one.records, one.size, other.records, other.size) == (1, 4, 2, 3)
 
 
 def test_nothing_waits_in_an_empty_backlog() -> None:
