@@ -20,7 +20,7 @@ class ModelConsumer(ClickConsumer):
 
 
 @register("bench_io")
-class WaitingConsumer(ModelConsumer):
+class WaitingConsumer(ClickConsumer):
     """Clicks whose handler asks a service that answers after 20 ms. Each lane has its share of the 200 workers."""
 
     max_concurrency: ClassVar[int] = IO_WORKERS // IO_LANES

@@ -115,7 +115,7 @@ SHAPES = {
             name="io",
             title="20 ms of I/O per record, 200 workers",
             make=_clicks(),
-            share=0.3,
+            share=0.5,
             consumer="bench_io",
             environment={"CONSUMERS_LANES": str(IO_LANES)},
         ),

@@ -9,18 +9,17 @@ from typing import Any
 from django.db import connections
 from django.db.backends.signals import connection_created
 
-from consumers.concurrency import Permits, in_worker
+from consumers.concurrency import in_worker
 from consumers.core.errors import FatalError
 
 
 @contextmanager
-def connection_scope(permits: Permits) -> Iterator[None]:
-    """A unit of work that may query: holds a permit, and returns its connections to the pool at the end."""
-    with permits:
-        try:
-            yield
-        finally:
-            release_connections()
+def connection_scope() -> Iterator[None]:
+    """A unit of work that may query: returns its connections to the pool at the end."""
+    try:
+        yield
+    finally:
+        release_connections()
 
 
 def release_connections() -> None:

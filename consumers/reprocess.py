@@ -17,7 +17,7 @@ from django.db import connections, models, transaction
 from django.db.models.functions import Length
 
 from consumers import registry
-from consumers.concurrency import Permits, end_thread
+from consumers.concurrency import end_thread
 from consumers.core.chunks import Chunk
 from consumers.core.errors import ConsumerError, Misconfigured, TransientError
 from consumers.core.flood import FloodGuard, FloodPolicies, FloodPolicy
@@ -119,7 +119,7 @@ def reprocess(
     result = Result()
     try:
         for name in _consumers(selection, settings.database):
-            with connection_scope(Permits(1)):
+            with connection_scope():
                 _Worker(name, selection, by, dry_run, settings).work_off(result)
     except ConsumerError:
         raise
@@ -178,7 +178,7 @@ class Processing:
         progress = FailedRecordProgress(rows, self._by, self.consumer.retry, self._using, self._run)
         chunk = Chunk({}, tuple(progress.records()))
         outcomes = Outcomes()
-        self._flow.settle(self._flow.prepare(chunk), progress, outcomes)
+        self._flow.settle(self._flow.process(self._flow.prepare(chunk)), progress, outcomes)
         result.count(outcomes)
 
 

@@ -6,7 +6,7 @@ All time that the engine measures or waits for comes from one `Clock`, so that a
 """
 
 from gevent import Timeout
-from gevent.queue import Queue
+from gevent.queue import Channel
 
 from consumers.concurrency.clock import Clock, Event, monotonic, native_sleep, sleep, use_clock
 from consumers.concurrency.native import Bridge, NativeThread
@@ -18,12 +18,12 @@ from consumers.concurrency.workers import Deadline, TooSlow, in_worker, run_work
 
 __all__ = [
     "Bridge",
+    "Channel",
     "Clock",
     "Deadline",
     "Event",
     "NativeThread",
     "Permits",
-    "Queue",
     "Scope",
     "Stopped",
     "Timeout",

@@ -43,10 +43,17 @@ class Holder:
         return "; ".join(f"{what}: {why}" for what, why in self.holding.items())
 
     def run(
-        self, work: Callable[[], R], what: str, wanted: Callable[[], bool] = lambda: True, gate: Permits | None = None
+        self,
+        work: Callable[[], R],
+        what: str,
+        wanted: Callable[[], bool] = lambda: True,
+        gate: Permits | None = None,
+        *,
+        connects: bool = True,
     ) -> R:
         """The result of `work`, which is repeated, with growing pauses, for as long as the database has an outage. With
-        a `gate`, each attempt waits for its turn there first, while it holds no connection.
+        a `gate`, each attempt waits for its turn there first, while it holds no connection. Work that does not connect
+        to the database needs no permit.
 
         Raises:
             Abandoned: `wanted` said no between two attempts.
@@ -56,7 +63,7 @@ class Holder:
         try:
             while True:
                 try:
-                    with gate or nullcontext(), connection_scope(self._permits):
+                    with gate or nullcontext(), self._permits if connects else nullcontext(), connection_scope():
                         result = work()
                 except Exception as error:
                     heed_end(error)  # a rollback on a connection that was left in mid-statement fails as well

@@ -1,4 +1,4 @@
-"""A lane: a set of partitions whose chunks are written one after the other, the next one prepared meanwhile."""
+"""A lane: a set of partitions whose chunks are written one after the other, the next ones prepared meanwhile."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import Protocol, TypeVar
 
-from consumers.concurrency import Event, Permits, Queue, Scope, monotonic
+from consumers.concurrency import Channel, Event, Permits, Scope, monotonic
 from consumers.core.chunks import Backlog, Chunk, Run
 from consumers.core.errors import Fenced
 from consumers.core.outcomes import Outcomes
@@ -16,7 +16,7 @@ from consumers.engine.health import Pace
 from consumers.engine.hold import Abandoned, Holder
 from consumers.engine.partitions import Partitions
 from consumers.engine.storage import Storage
-from consumers.pipeline.flow import Prepared
+from consumers.pipeline.flow import Prepared, Processed
 from consumers.stages import Stages
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,8 @@ class LaneListener(Protocol):
 
 
 class Lane:
-    """Two greenlets: one prepares chunks, one settles them. A partition is always settled in order."""
+    """Three greenlets, each with one chunk at a time: one prepares chunks, one processes them, one settles them. A
+    partition is always settled in order."""
 
     def __init__(self, *, storage: Storage, stages: Stages, pace: Pace, holder: Holder, partitions: Partitions) -> None:
         self._storage = storage
@@ -58,11 +59,13 @@ class Lane:
         self._moved_at = monotonic()
         self._arrived = Event()
         self._moved = Event()
-        self._handover: Queue[Prepared] = Queue(1)
+        self._to_process: Channel[Prepared] = Channel()
+        self._to_settle: Channel[Processed] = Channel()
 
     def start(self, scope: Scope, listener: LaneListener) -> None:
         self._listener = listener
         scope.spawn(self._prepare_all)
+        scope.spawn(self._process_all)
         scope.spawn(self._settle_all)
 
     def put(self, run: Run) -> None:
@@ -93,7 +96,7 @@ class Lane:
 
     @property
     def in_flight(self) -> int:
-        """Records of chunks that are prepared or settled at the moment."""
+        """Records of chunks that are prepared, processed or settled at the moment."""
         return sum(len(chunk.records) for chunk in self._in_flight)
 
     def wait_for_room(self, timeout: float) -> bool:
@@ -143,38 +146,62 @@ class Lane:
     def _is_in_flight(self, source: TopicPartition) -> bool:
         return any(source in chunk.spans for chunk in self._in_flight)
 
-    # ---- the two halves ---------------------------------------------------------------------------------------------
+    # ---- the three parts: no loop names a chunk, which would live on while the next one is waited for ----------------
 
     def _prepare_all(self) -> None:
         while True:
-            chunk = self.backlog.take(self._pace.batch)
-            if chunk is None:
-                self._arrived.clear()
-                self._listener.idle()
-                self._arrived.wait()
-                continue
-            if not self._in_flight:
-                self._moved_at = monotonic()
-            self._in_flight.append(chunk)
-            self._moved.set()
-            prepared = self._held(f"preparing {chunk}", chunk, partial(self._storage.prepare, chunk))
-            if prepared is None:
-                self._done(chunk)
-            else:
-                self._handover.put(prepared)
+            while self._prepare():
+                pass
+            self._arrived.clear()
+            self._listener.idle()
+            self._arrived.wait()
+
+    def _process_all(self) -> None:
+        """Apart from what asks the database: who waits for a service holds no connection meanwhile, and the workers of
+        one chunk follow at once on those of the last."""
+        while True:
+            self._process(self._to_process.get())
 
     def _settle_all(self) -> None:
         while True:
             with self._stages.spend("wait"):
-                prepared = self._handover.get()
-            remaining: Prepared | None = prepared
-            while remaining is not None:
-                remaining = self._settle(self._still_ours(remaining))
-            self._done(prepared.chunk)
+                processed = self._to_settle.get()
+            self._settle_while_ours(processed)
+            del processed
 
-    def _settle(self, prepared: Prepared) -> Prepared | None:
+    def _prepare(self) -> bool:
+        """Prepare the next chunk; False if nothing waits."""
+        chunk = self.backlog.take(self._pace.batch)
+        if chunk is None:
+            return False
+        if not self._in_flight:
+            self._moved_at = monotonic()
+        self._in_flight.append(chunk)
+        self._moved.set()
+        prepared = self._held(f"preparing {chunk}", chunk, partial(self._storage.prepare, chunk))
+        self._pass_on(chunk, prepared, self._to_process)
+        return True
+
+    def _process(self, prepared: Prepared) -> None:
+        chunk, work = prepared.chunk, partial(self._storage.process, prepared)
+        processed = self._held(f"processing {chunk}", chunk, work, connects=False)
+        self._pass_on(chunk, processed, self._to_settle)
+
+    def _pass_on(self, chunk: Chunk, outcome: R | None, to: Channel[R]) -> None:
+        if outcome is None:
+            self._done(chunk)
+        else:
+            to.put(outcome)
+
+    def _settle_while_ours(self, processed: Processed) -> None:
+        remaining: Processed | None = processed
+        while remaining is not None:
+            remaining = self._settle(self._still_ours(remaining))
+        self._done(processed.chunk)
+
+    def _settle(self, processed: Processed) -> Processed | None:
         """Settle a chunk; returns what is left to settle after some of its partitions were fenced."""
-        chunk = prepared.chunk
+        chunk = processed.chunk
         if not chunk.spans:
             return None
         report, start = Outcomes(), monotonic()
@@ -182,7 +209,7 @@ class Lane:
         def settle() -> bool:
             more = self.backlog.records > 0 or len(self._in_flight) > 1
             with self._pace.writing(len(chunk.records), more=more):
-                self._storage.settle(prepared, report)
+                self._storage.settle(processed, report)
             return True
 
         try:
@@ -190,19 +217,25 @@ class Lane:
                 self._listener.settled(chunk, report, monotonic() - start)
         except Fenced as fenced:
             self._listener.fenced(chunk, fenced.sources)
-            return prepared.without(fenced.sources)
+            return processed.without(fenced.sources)
         return None
 
-    def _held(self, what: str, chunk: Chunk, work: Callable[[], R], gate: Permits | None = None) -> R | None:
-        """The result of database work, held through outages; None if the chunk is not wanted any more."""
+    def _held(
+        self, what: str, chunk: Chunk, work: Callable[[], R], gate: Permits | None = None, *, connects: bool = True
+    ) -> R | None:
+        """The result of work on a chunk, held through outages; None if the chunk is not wanted any more."""
+
+        def wanted() -> bool:
+            return self._unwanted(chunk) < chunk.spans.keys()
+
         try:
-            return self._holder.run(work, what, wanted=lambda: self._unwanted(chunk) < chunk.spans.keys(), gate=gate)
+            return self._holder.run(work, what, wanted, gate, connects=connects)
         except Abandoned:
             logger.warning("gave up %s: its partitions are gone", what)
             return None
 
-    def _still_ours(self, prepared: Prepared) -> Prepared:
-        return prepared.without(self._unwanted(prepared.chunk))
+    def _still_ours(self, processed: Processed) -> Processed:
+        return processed.without(self._unwanted(processed.chunk))
 
     def _unwanted(self, chunk: Chunk) -> set[TopicPartition]:
         """The chunk's partitions that are not held any more, or under a later claim only."""

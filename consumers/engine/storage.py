@@ -15,15 +15,15 @@ from consumers.core.records import TopicPartition
 from consumers.core.source import Offsets
 from consumers.ledger import Ledger
 from consumers.orders import standing_pauses
-from consumers.pipeline.flow import Flow, Prepared
+from consumers.pipeline.flow import Flow, Prepared, Processed
 from consumers.pipeline.progress import LedgerProgress
 from consumers.settings import EngineSettings
 from consumers.stages import Stages
 
 
 class Storage(Protocol):
-    """One group's ledger and one consumer's tables. Called from greenlets, each call by a `Holder` under a permit; any
-    may block its caller.
+    """One group's ledger and one consumer's tables. Called from greenlets, each call by a `Holder`, under a permit but
+    for `process`; any may block its caller.
 
     Raises (any call): an outage, in which case whether the call took effect is open and it will be repeated.
     """
@@ -49,14 +49,22 @@ class Storage(Protocol):
         ...
 
     def prepare(self, chunk: Chunk) -> Prepared:
-        """Make a chunk's rows. Writes nothing.
+        """Decode a chunk's records and fetch what they need. Writes nothing.
 
         Raises:
             FatalError: from the consumer's own code.
         """
         ...
 
-    def settle(self, prepared: Prepared, report: Outcomes) -> None:
+    def process(self, prepared: Prepared) -> Processed:
+        """Make a chunk's rows, without the database.
+
+        Raises:
+            FatalError: from the consumer's own code.
+        """
+        ...
+
+    def settle(self, processed: Processed, report: Outcomes) -> None:
         """Write a chunk's rows, failures and progress in one transaction, if it joins on to the ledger under its
         epochs. `report` receives what became of the records; a repetition that finds the chunk settled leaves it be.
 
@@ -113,5 +121,8 @@ class DatabaseStorage:
     def prepare(self, chunk: Chunk) -> Prepared:
         return self._flow.prepare(chunk)
 
-    def settle(self, prepared: Prepared, report: Outcomes) -> None:
-        self._flow.settle(prepared, LedgerProgress(self._ledger, self._consumer), report)
+    def process(self, prepared: Prepared) -> Processed:
+        return self._flow.process(prepared)
+
+    def settle(self, processed: Processed, report: Outcomes) -> None:
+        self._flow.settle(processed, LedgerProgress(self._ledger, self._consumer), report)

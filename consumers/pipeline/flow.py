@@ -1,4 +1,4 @@
-"""The life of a chunk, top to bottom: `prepare` it (decode, prefetch, process), then `settle` it in one transaction."""
+"""The life of a chunk, top to bottom: `prepare` it (decode, prefetch), `process` it, `settle` it in one transaction."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from consumers.core.chunks import Chunk
 from consumers.core.flood import FloodGuard
 from consumers.core.outcomes import Outcomes
 from consumers.core.records import TopicPartition
-from consumers.pipeline.decode import EventDecoder
+from consumers.pipeline.decode import Decoded, EventDecoder
 from consumers.pipeline.hold import Held, HoldingWriter
 from consumers.pipeline.mask import Masker
 from consumers.pipeline.process import Processor, prefetch
@@ -24,13 +24,23 @@ from consumers.stages import Stages
 
 @dataclass(frozen=True)
 class Prepared:
+    """A chunk whose events are decoded, with what they need (`context`); `outcomes` holds the records that are none."""
+
+    chunk: Chunk
+    decoded: Decoded
+    context: Any
+    outcomes: Outcomes
+
+
+@dataclass(frozen=True)
+class Processed:
     """A chunk whose rows are ready; `outcomes` holds the records that ended on the way."""
 
     chunk: Chunk
     units: tuple[Unit, ...]
     outcomes: Outcomes
 
-    def without(self, sources: Iterable[TopicPartition]) -> Prepared:
+    def without(self, sources: Iterable[TopicPartition]) -> Processed:
         """The same, less some partitions."""
         gone = frozenset(sources)
         if not gone & self.chunk.spans.keys():
@@ -88,7 +98,7 @@ class Flow:
         )
 
     def prepare(self, chunk: Chunk) -> Prepared:
-        """Decode the records, fetch what they need, and make their rows. Writes nothing; may be repeated.
+        """Decode the records and fetch what they need. Writes nothing; may be repeated.
 
         Raises:
             FatalError: from the consumer's own code.
@@ -99,11 +109,21 @@ class Flow:
             decoded = self._decoder.decode(chunk.records, outcomes)
         with self._stages.spend("prefetch"):
             context = prefetch(self._consumer, decoded)
-        with self._stages.spend("process"):
-            units = self._processor.process(decoded, context, outcomes) if decoded else []
-        return Prepared(chunk, tuple(units), outcomes)
+        return Prepared(chunk, decoded, context, outcomes)
 
-    def settle(self, prepared: Prepared, progress: Progress, report: Outcomes) -> None:
+    def process(self, prepared: Prepared) -> Processed:
+        """Make the rows, without the database; may be repeated.
+
+        Raises:
+            FatalError: from the consumer's own code, or because it queried the database.
+            Exception: what `process` raised is an outage of the database.
+        """
+        outcomes = prepared.outcomes.copy()
+        with self._stages.spend("process"):
+            units = self._processor.process(prepared.decoded, prepared.context, outcomes) if prepared.decoded else []
+        return Processed(prepared.chunk, tuple(units), outcomes)
+
+    def settle(self, processed: Processed, progress: Progress, report: Outcomes) -> None:
         """Write a chunk's rows, its failures and its progress in one transaction; may be repeated after an outage.
 
         `report` receives what became of the records, before COMMIT: if the connection is lost in it, the repetition
@@ -116,24 +136,24 @@ class Flow:
         """
         with self._stages.spend("settle"), transaction.atomic(using=self._using):
             self._prepare_transaction()
-            if not progress.begin(prepared.chunk):
+            if not progress.begin(processed.chunk):
                 return
-            outcomes = prepared.outcomes.copy()
+            outcomes = processed.outcomes.copy()
             with self._stages.spend("write"):
-                self._write(prepared, progress, outcomes)
-            outcomes.balance(prepared.chunk.records)
+                self._write(processed, progress, outcomes)
+            outcomes.balance(processed.chunk.records)
             outcomes.failures = self._masker.masked(outcomes.failures)
             self._guard.judge(outcomes)
-            progress.finish(prepared.chunk, outcomes)
+            progress.finish(processed.chunk, outcomes)
             report.replace(outcomes)
         self._guard.remember(report)
 
-    def _write(self, prepared: Prepared, progress: Progress, outcomes: Outcomes) -> None:
+    def _write(self, processed: Processed, progress: Progress, outcomes: Outcomes) -> None:
         if self._holding is None:
-            self._writer.write(prepared.units, outcomes)
+            self._writer.write(processed.units, outcomes)
             return
-        keys = {unit.key for unit in prepared.units} - {""}
-        self._holding.write(prepared.units, outcomes, progress.held(keys, prepared.chunk) if keys else {})
+        keys = {unit.key for unit in processed.units} - {""}
+        self._holding.write(processed.units, outcomes, progress.held(keys, processed.chunk) if keys else {})
 
     def _prepare_transaction(self) -> None:
         """Foreign keys are checked with each statement, so that a bad record shows inside its savepoint; and a frozen

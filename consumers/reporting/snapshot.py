@@ -80,7 +80,7 @@ class ConsumerReport:
     stages: dict[str, float]
     """Seconds spent in each stage, summed over lanes; see `consumers.stages`."""
     in_flight: int
-    """Records of chunks that are prepared or settled at the moment."""
+    """Records of chunks that are prepared, processed or settled at the moment."""
     waiting: int
     """Records that were read and wait for a chunk."""
     chunk_records: int

@@ -57,7 +57,7 @@ FRESHNESS = _histogram(
 )
 STATE = _gauge("consumers_state", "1 for the state that the consumer is in, 0 for the others.", *OF_CONSUMER, "state")
 IN_FLIGHT = _gauge(
-    "consumers_in_flight_records", "Records of chunks that are prepared or settled right now.", *OF_CONSUMER
+    "consumers_in_flight_records", "Records of chunks that are prepared, processed or settled right now.", *OF_CONSUMER
 )
 WAITING = _gauge("consumers_waiting_records", "Records that were read and wait for a chunk.", *OF_CONSUMER)
 CHUNK_LIMIT = _gauge("consumers_chunk_limit_records", "The most records that a chunk may hold now.", *OF_CONSUMER)

@@ -21,7 +21,7 @@ from consumers.core.outcomes import Outcomes
 from consumers.core.records import Record, TopicPartition
 from consumers.engine.runner import AroundStorage
 from consumers.engine.storage import Storage
-from consumers.pipeline.flow import Prepared
+from consumers.pipeline.flow import Prepared, Processed
 from consumers.postgres.errors import describe, is_outage
 from consumers.stages import Stages
 
@@ -58,10 +58,14 @@ class TracedStorage:
         with self._within(self._span_of(chunk)):
             return self._storage.prepare(chunk)
 
-    def settle(self, prepared: Prepared, report: Outcomes) -> None:
-        span = self._span_of(prepared.chunk)
+    def process(self, prepared: Prepared) -> Processed:
+        with self._within(self._span_of(prepared.chunk)):
+            return self._storage.process(prepared)
+
+    def settle(self, processed: Processed, report: Outcomes) -> None:
+        span = self._span_of(processed.chunk)
         with self._within(span):
-            self._storage.settle(prepared, report)
+            self._storage.settle(processed, report)
         tally = report.tally()
         span.set_attributes({f"consumers.{name}": count for name, count in vars(tally).items()})
         self._end(span)

@@ -93,10 +93,10 @@ def double_effect() -> None:
     settle, on_written = Flow.settle, Table.on_written
     own = threading.local()
 
-    def count(flow: Any, prepared: Any, *arguments: Any) -> None:
-        own.again = hasattr(prepared, "tried")
-        object.__setattr__(prepared, "tried", True)
-        settle(flow, prepared, *arguments)
+    def count(flow: Any, processed: Any, *arguments: Any) -> None:
+        own.again = hasattr(processed, "tried")
+        object.__setattr__(processed, "tried", True)
+        settle(flow, processed, *arguments)
 
     def effect(table: Any, rows: Any) -> None:
         for _ in range(1 + own.again):

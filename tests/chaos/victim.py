@@ -93,7 +93,7 @@ def arm(orders: Orders) -> None:
     def after(owner: Any, name: str, point: str) -> None:
         wrap(owner, name, after=lambda *_: orders.passing(point))
 
-    wrap(Flow, "settle", before=lambda _, prepared, *__: orders.passing(BEFORE_WRITING, prepared.chunk))
+    wrap(Flow, "settle", before=lambda _, processed, *__: orders.passing(BEFORE_WRITING, processed.chunk))
     after(LedgerProgress, "begin", "with the ledger locked")
     before(Round, "alone", "in isolation")
     wrap(LedgerProgress, "finish", after=lambda _, chunk, __: orders.passing(BEFORE_COMMIT, chunk))

@@ -330,6 +330,16 @@ def test_a_partition_is_written_in_order_and_partitions_side_by_side() -> None:
     assert len(Notes.given) == 60
 
 
+def test_a_handler_that_waits_holds_no_connection(gate: Event) -> None:
+    """Only so many lanes as there are permits may ask the database, but all of them may wait for a service."""
+    harness = Harness(Gated, log_with(4, partitions=4), lanes=4, database_permits=1)
+    with harness.running():
+        wait_until(lambda: Gated.waiting == 4)
+        assert harness.runner._holder._permits.held == 0
+        gate.set()
+        wait_until(lambda: sum(harness.counts().values()) == 4)
+
+
 class Uneven(Gated):
     """Remembers which orders were processed while which lanes were held up."""
 
@@ -352,7 +362,7 @@ def test_a_lane_without_work_takes_over_a_partition_of_one_that_is_behind(gate: 
     harness = Harness(Uneven, log, lanes=2)
     with harness.running():
         wait_until(lambda: {p.lane for p in harness.runner.partitions if p.source.partition != 1} == {0, 1})
-        assert Gated.waiting > 0  # with chunks of the first lane, which the second one must not overtake
+        wait_until(lambda: Gated.waiting > 0)  # with chunks of the first lane, which the second must not overtake
         gate.set()
         wait_until(lambda: harness.settled(P0) == harness.settled(P2) == 20)
     for partition in ("0", "2"):

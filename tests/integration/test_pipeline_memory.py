@@ -71,7 +71,7 @@ def settle(values: Iterable[bytes]) -> None:
     [position] = ledger.claim({P0: 0}).values()
     flow = Flow(Mixed(), using="default", guard=FloodGuard(FloodPolicies(FloodPolicy(enabled=False))))
     chunk = Chunk.of([Run(P0, Span(0, len(records)), records, position.epoch)])
-    flow.settle(flow.prepare(chunk), LedgerProgress(ledger, "orders"), Outcomes())
+    flow.settle(flow.process(flow.prepare(chunk)), LedgerProgress(ledger, "orders"), Outcomes())
 
 
 @pytest.mark.parametrize("note", ["", "refused", "passing", "broken"])

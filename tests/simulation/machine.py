@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from consumers.core.records import TopicPartition
 from tests.simulation.books import KINDS
-from tests.simulation.member import Member
+from tests.simulation.member import A_WHILE, Member
 from tests.simulation.world import PARTITIONS, World
 
 MOST_MEMBERS = 3
@@ -15,7 +15,7 @@ MOST_MEMBERS = 3
 sources = st.integers(0, PARTITIONS - 1)
 which = st.integers(0, MOST_MEMBERS - 1)
 points = st.sampled_from(Member.POINTS)
-in_a_chunk = st.sampled_from(["prepare", "begin", "write", "before commit", "after commit"])
+in_a_chunk = st.sampled_from(["prepare", "process", "begin", "write", "before commit", "after commit"])
 leads = st.sampled_from([0.003, 0.005, 0.007, 0.03])
 kinds = st.lists(st.sampled_from(KINDS), min_size=1, max_size=8)
 BETWEEN_STEPS = 0.0013
@@ -125,6 +125,14 @@ class GroupMachine(RuleBasedStateMachine):
     @rule(source=sources)
     def order_pause(self, source: int) -> None:
         self.world.order_pause(self.world.sources[source])
+
+    @rule(source=sources)
+    def a_pause_stands(self, source: int) -> None:
+        """Long enough that whoever reads against it is found out."""
+        self.order_pause(source)
+        for _ in range(3):
+            self.world.pass_time(A_WHILE)
+            self.world.check()
 
     @rule()
     @precondition(lambda self: self.world.database.paused)

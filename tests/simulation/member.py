@@ -60,6 +60,7 @@ class Member:
         "look",
         "claim",
         "prepare",
+        "process",
         "begin",
         "write",
         "before commit",

@@ -16,7 +16,7 @@ from consumers.engine.intake import Intake
 from consumers.engine.lane import Lane
 from consumers.engine.partitions import Hold, Partition
 from consumers.engine.results import Results
-from consumers.pipeline.flow import Prepared
+from consumers.pipeline.flow import Processed
 from tests.simulation.store import MemoryLedger, MemoryProgress, MemoryStorage
 
 Sabotage = Callable[[pytest.MonkeyPatch], None]
@@ -43,13 +43,13 @@ def progress_first(patch: pytest.MonkeyPatch) -> None:
     """The ledger moves in a transaction of its own, before the rows are written."""
     settle = MemoryStorage.settle
 
-    def settle_twice(self: MemoryStorage, prepared: Prepared, report: Outcomes) -> None:
+    def settle_twice(self: MemoryStorage, processed: Processed, report: Outcomes) -> None:
         with self.database.transaction(self.client) as transaction:
             its_progress = MemoryProgress(transaction)
-            if not its_progress.begin(prepared.chunk):
+            if not its_progress.begin(processed.chunk):
                 return
-            its_progress.finish(Chunk(prepared.chunk.spans, (), prepared.chunk.epochs), Outcomes())
-        settle(self, prepared, report)
+            its_progress.finish(Chunk(processed.chunk.spans, (), processed.chunk.epochs), Outcomes())
+        settle(self, processed, report)
 
     patch.setattr(MemoryStorage, "settle", settle_twice)
 
@@ -91,19 +91,19 @@ def unsettled_offsets_committed(patch: pytest.MonkeyPatch) -> None:
 
 def whole_chunk_dropped_when_fenced(patch: pytest.MonkeyPatch) -> None:
     """A chunk of which one partition is fenced loses the others too."""
-    patch.setattr(Prepared, "without", lambda self, sources: self if not sources else _nothing(self))
+    patch.setattr(Processed, "without", lambda self, sources: self if not sources else _nothing(self))
 
 
-def _nothing(prepared: Prepared) -> Prepared:
-    return Prepared(prepared.chunk.without(prepared.chunk.spans), (), Outcomes())
+def _nothing(processed: Processed) -> Processed:
+    return Processed(processed.chunk.without(processed.chunk.spans), (), Outcomes())
 
 
 def outages_given_up(patch: pytest.MonkeyPatch) -> None:
     """After an error of the database the chunk is dropped and the next one tried."""
     run = Holder.run
 
-    def once(self: Holder, work: Callable[[], Any], what: str, wanted: Any = lambda: True) -> Any:
-        return run(self, work, what, lambda: wanted() and not what.startswith("writing"))
+    def once(self: Holder, work: Callable[[], Any], what: str, wanted: Any = lambda: True, **more: Any) -> Any:
+        return run(self, work, what, lambda: wanted() and not what.startswith("writing"), **more)
 
     patch.setattr(Holder, "run", once)
 

@@ -14,7 +14,7 @@ from consumers.core.outcomes import Outcomes, Tally
 from consumers.core.records import Record, TopicPartition
 from consumers.core.source import Offsets
 from consumers.engine.storage import DatabaseStorage
-from consumers.pipeline.flow import Prepared
+from consumers.pipeline.flow import Prepared, Processed
 from consumers.pipeline.progress import LedgerProgress
 from consumers.pipeline.units import Unit
 from consumers.settings import EngineSettings
@@ -111,15 +111,19 @@ class MemoryStorage(DatabaseStorage):
         self.client.at("prepare", chunk)
         return super().prepare(chunk)
 
-    def settle(self, prepared: Prepared, report: Outcomes) -> None:
+    def process(self, prepared: Prepared) -> Processed:
+        self.client.at("process", prepared.chunk)
+        return super().process(prepared)
+
+    def settle(self, processed: Processed, report: Outcomes) -> None:
         with self.database.transaction(self.client) as transaction:
             progress = MemoryProgress(transaction)
-            if not self._is_due(progress, prepared.chunk):
+            if not self._is_due(progress, processed.chunk):
                 return
-            outcomes = prepared.outcomes.copy()
-            self.write(transaction, prepared, outcomes)
-            outcomes.balance(prepared.chunk.records)
-            progress.finish(prepared.chunk, outcomes)
+            outcomes = processed.outcomes.copy()
+            self.write(transaction, processed, outcomes)
+            outcomes.balance(processed.chunk.records)
+            progress.finish(processed.chunk, outcomes)
             report.replace(outcomes)
 
     def _is_due(self, progress: MemoryProgress, chunk: Chunk) -> bool:
@@ -132,10 +136,10 @@ class MemoryStorage(DatabaseStorage):
             self.client.note("was settled", chunk)
         return is_due
 
-    def write(self, transaction: Transaction, prepared: Prepared, outcomes: Outcomes) -> None:
+    def write(self, transaction: Transaction, processed: Processed, outcomes: Outcomes) -> None:
         """INSERT .. ON CONFLICT DO NOTHING, in the order of the keys; waits for others who insert the same."""
-        transaction.statement("write", prepared.chunk)
-        for key, unit in in_order(prepared.units):
+        transaction.statement("write", processed.chunk)
+        for key, unit in in_order(processed.units):
             transaction.lock(key)
             known = transaction.row(key)
             if known is None:

@@ -34,7 +34,7 @@ thorough = settings(
     print_blob=True,
     suppress_health_check=list(HealthCheck),
 )
-until_noticed = settings(thorough, max_examples=500, phases=[Phase.generate], report_multiple_bugs=False)
+until_noticed = settings(thorough, max_examples=1000, phases=[Phase.generate], report_multiple_bugs=False)
 
 
 @pytest.fixture(autouse=True)

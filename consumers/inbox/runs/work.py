@@ -14,7 +14,7 @@ import socket
 from django.db import transaction
 from django.utils import timezone
 
-from consumers.concurrency import Permits, end_thread
+from consumers.concurrency import end_thread
 from consumers.core.errors import TransientError
 from consumers.database import connection_scope, forbid_queries_in_workers
 from consumers.inbox.runs.orders import ITSELF, pause
@@ -39,7 +39,7 @@ def work_one_slice(settings: EngineSettings | None = None) -> bool:
     settings = settings or engine_settings()
     forbid_queries_in_workers()
     try:
-        with connection_scope(Permits(1)):
+        with connection_scope():
             return _work(settings)
     except Exception as error:
         if isinstance(error, TransientError) or not is_outage(error):
