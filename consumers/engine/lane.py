@@ -229,7 +229,7 @@ class Lane:
             return self._unwanted(chunk) < chunk.spans.keys()
 
         try:
-            return self._holder.run(work, what, wanted, gate, connects=connects)
+            return self._holder.run(work, what, wanted, gate=gate, connects=connects)
         except Abandoned:
             logger.warning("gave up %s: its partitions are gone", what)
             return None
