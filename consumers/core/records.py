@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
@@ -65,8 +65,9 @@ def by_source(records: Iterable[Record]) -> Counter[TopicPartition]:
 
 
 _source = attrgetter("source")
+_PAYLOAD = attrgetter("value"), attrgetter("key")
 
 
-def total_size(records: Iterable[Record]) -> int:
+def total_size(records: Sequence[Record]) -> int:
     """Bytes of payload held in memory by these records; every record is weighed more than once."""
-    return sum([len(record.value or b"") + len(record.key or b"") for record in records])
+    return sum(sum(map(len, filter(None, map(part, records)))) for part in _PAYLOAD)

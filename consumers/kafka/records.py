@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from itertools import groupby, repeat
 from typing import Any
+
+from confluent_kafka import Message
 
 from consumers.core.records import Record, TopicPartition, total_size
 from consumers.core.source import Fetched
@@ -18,34 +21,26 @@ class Grouping:
         self.count = 0
         self.size = 0
 
-    def add(self, messages: Iterable[Any]) -> list[Any]:
-        """Take in the records that one call of the client returned; gives back the messages that are none. The loop
-        that every record goes through."""
-        others: list[Any] = []
-        taken: list[Record] = []
-        lists: dict[tuple[str, int], tuple[TopicPartition, list[Record]] | None] = {}
-        for message in messages:
-            if message.error() is not None:
-                others.append(message)
-                continue
-            place = message.topic(), message.partition()
-            if place not in lists:
-                lists[place] = self._list(TopicPartition(*place))
-            entry = lists[place]
-            if entry is None:
-                continue
-            source, records = entry
-            record = _record(source, message)
-            records.append(record)
-            taken.append(record)
-        self.count += len(taken)
-        self.size += total_size(taken)
+    def add(self, messages: Sequence[Any]) -> list[Any]:
+        """Take in the records that one call of the client returned; gives back the messages that are none."""
+        others = [message for message in messages if message.error() is not None]
+        if others:
+            messages = [message for message in messages if message.error() is None]
+        start = 0
+        for place, run in groupby(zip(map(_topic, messages), map(_partition, messages), strict=True)):
+            end = start + len(list(run))
+            self._take(TopicPartition(*place), messages[start:end])
+            start = end
         return others
 
-    def _list(self, source: TopicPartition) -> tuple[TopicPartition, list[Record]] | None:
-        """Where a partition's records go; None if it is not assigned."""
+    def _take(self, source: TopicPartition, messages: Sequence[Any]) -> None:
+        """Take in records of one partition, if it is assigned."""
         generation = self._generations.get(source)
-        return None if generation is None else (source, self._records.setdefault((source, generation), []))
+        if generation is not None:
+            records = _records(source, messages)
+            self._records.setdefault((source, generation), []).extend(records)
+            self.count += len(records)
+            self.size += total_size(records)
 
     def result(self, current: dict[TopicPartition, int]) -> list[Fetched]:
         """What is still assigned as it was when it was consumed."""
@@ -63,14 +58,15 @@ class Grouping:
         return "end" if at_end else "time"
 
 
-def _record(source: TopicPartition, message: Any) -> Record:
-    kind, stamp = message.timestamp()
-    headers = message.headers()
-    return Record(
-        source,
-        message.offset(),
-        message.value(),
-        message.key(),
-        tuple(headers) if headers else (),
-        stamp if kind else None,
-    )
+def _records(source: TopicPartition, messages: Sequence[Any]) -> list[Record]:
+    """The records of one partition's messages, a column at a time: every record passes here, and a call from C costs a
+    third of one from Python."""
+    headers = [tuple(pairs) if pairs else () for pairs in map(_headers, messages)]
+    stamps = [stamp if kind else None for kind, stamp in map(_timestamp, messages)]
+    columns = map(_offset, messages), map(_value, messages), map(_key, messages), headers, stamps
+    return list(map(Record, repeat(source), *columns))
+
+
+_message: Any = Message
+_topic, _partition, _offset = _message.topic, _message.partition, _message.offset
+_value, _key, _headers, _timestamp = _message.value, _message.key, _message.headers, _message.timestamp

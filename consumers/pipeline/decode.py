@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -12,7 +12,15 @@ from consumers.core.outcomes import Outcomes
 from consumers.core.records import Record
 from consumers.pipeline.failures import failure
 
-Decoded = list[tuple[Record, Any]]
+
+class Decoded(NamedTuple):
+    """Records that are events, and the events, in the same order."""
+
+    records: list[Record]
+    events: list[Any]
+
+    def pairs(self) -> Iterator[tuple[Record, Any]]:
+        return zip(self.records, self.events, strict=True)
 
 
 class EventDecoder:
@@ -25,8 +33,9 @@ class EventDecoder:
 
     def decode(self, records: Sequence[Record], outcomes: Outcomes) -> Decoded:
         """The records that are events, with them; the others' outcomes are noted."""
-        decoded: Decoded = []
-        decode, limit, append = self._decode, self._limit, decoded.append  # the loop that every record goes through
+        decoded = Decoded([], [])
+        add_record, add_event = decoded.records.append, decoded.events.append
+        decode, limit = self._decode, self._limit  # the loop that every record goes through
         for record in records:
             value = record.value
             if value is None:
@@ -42,7 +51,8 @@ class EventDecoder:
             except _REFUSALS as error:
                 outcomes.failures.append(failure(record, _refusal(error)))
             else:
-                append((record, event))
+                add_record(record)
+                add_event(event)
         return decoded
 
 

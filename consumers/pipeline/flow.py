@@ -16,8 +16,8 @@ from consumers.core.records import TopicPartition
 from consumers.pipeline.decode import Decoded, EventDecoder
 from consumers.pipeline.hold import Held, HoldingWriter
 from consumers.pipeline.mask import Masker
-from consumers.pipeline.process import Processor, prefetch
-from consumers.pipeline.units import Unit
+from consumers.pipeline.process import Processor
+from consumers.pipeline.units import Units
 from consumers.pipeline.write import Writer
 from consumers.stages import Stages
 
@@ -37,7 +37,7 @@ class Processed:
     """A chunk whose rows are ready; `outcomes` holds the records that ended on the way."""
 
     chunk: Chunk
-    units: tuple[Unit, ...]
+    units: Units
     outcomes: Outcomes
 
     def without(self, sources: Iterable[TopicPartition]) -> Processed:
@@ -45,7 +45,7 @@ class Processed:
         gone = frozenset(sources)
         if not gone & self.chunk.spans.keys():
             return self
-        units = tuple(unit for unit in self.units if unit.record.source not in gone)
+        units = self.units.picked([record.source not in gone for record in self.units.records])
         return replace(self, chunk=self.chunk.without(gone), units=units, outcomes=self.outcomes.without(gone))
 
 
@@ -108,7 +108,7 @@ class Flow:
         with self._stages.spend("decode"):
             decoded = self._decoder.decode(chunk.records, outcomes)
         with self._stages.spend("prefetch"):
-            context = prefetch(self._consumer, decoded)
+            context = self._consumer.prefetch([*decoded.events]) if decoded.events else None
         return Prepared(chunk, decoded, context, outcomes)
 
     def process(self, prepared: Prepared) -> Processed:
@@ -120,8 +120,8 @@ class Flow:
         """
         outcomes = prepared.outcomes.copy()
         with self._stages.spend("process"):
-            units = self._processor.process(prepared.decoded, prepared.context, outcomes) if prepared.decoded else []
-        return Processed(prepared.chunk, tuple(units), outcomes)
+            units = self._processor.process(prepared.decoded, prepared.context, outcomes)
+        return Processed(prepared.chunk, units, outcomes)
 
     def settle(self, processed: Processed, progress: Progress, report: Outcomes) -> None:
         """Write a chunk's rows, its failures and its progress in one transaction; may be repeated after an outage.
@@ -152,7 +152,7 @@ class Flow:
         if self._holding is None:
             self._writer.write(processed.units, outcomes)
             return
-        keys = {unit.key for unit in processed.units} - {""}
+        keys = processed.units.keys
         self._holding.write(processed.units, outcomes, progress.held(keys, processed.chunk) if keys else {})
 
     def _prepare_transaction(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from consumers.consumer import BatchConsumer
 from consumers.core.errors import FatalError
 from consumers.core.outcomes import Outcomes
+from consumers.core.records import Record
 from consumers.pipeline.decode import Decoded
 from consumers.pipeline.failures import failure
 
@@ -16,7 +17,7 @@ from consumers.pipeline.failures import failure
 class Group(NamedTuple):
     """Records to be processed one after the other."""
 
-    pairs: Decoded
+    pairs: list[tuple[Record, Any]]
     token: str = ""
     """Names their key where a failure holds back later records."""
 
@@ -35,7 +36,7 @@ class Order:
             FatalError: from `order_by`.
         """
         groups: dict[Any, Group] = {}
-        for record, event in decoded:
+        for record, event in decoded.pairs():
             try:
                 key = self._consumer.order_by(event)
                 place = ("alone", record.position) if key is None else (key,)

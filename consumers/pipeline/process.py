@@ -1,8 +1,8 @@
-"""Stage 3: events become rows, in a bounded set of workers; nothing outlives the chunk."""
+"""Stage 2: events become rows, in a bounded set of workers; nothing outlives the chunk."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from consumers.core.records import Record
 from consumers.pipeline.attempts import Attempts, Verdict
 from consumers.pipeline.decode import Decoded
 from consumers.pipeline.order import Group, Order
-from consumers.pipeline.units import Unit
+from consumers.pipeline.units import Unit, Units
 from consumers.rows import is_row, row_type
 
 
@@ -28,20 +28,22 @@ class Processor:
         self._concurrency = concurrency
         self._order = Order(consumer)
 
-    def process(self, decoded: Decoded, context: Any, outcomes: Outcomes) -> list[Unit]:
+    def process(self, decoded: Decoded, context: Any, outcomes: Outcomes) -> Units:
         """The rows of the chunk's records; failures and skips are noted in `outcomes`.
 
         Raises:
             FatalError: from `process`, or because it queried the database.
         """
         work = _Work(self._consumer, context, outcomes)
+        if not decoded.events:
+            return work.units
         if self._order.is_asked_for:
             task = partial(work.drain_groups, iter(self._order.groups(decoded, outcomes)))
         else:
-            task = partial(work.drain, iter(decoded))
+            task = partial(work.drain, decoded.pairs())
         with Scope() as scope:
             scope.spawn(work.deadline.watch)
-            run_workers(task, min(self._concurrency, len(decoded)))
+            run_workers(task, min(self._concurrency, len(decoded.events)))
             scope.cancel()
         return work.units
 
@@ -51,7 +53,7 @@ class _Work:
     greenlet gives way only where it waits."""
 
     def __init__(self, consumer: BatchConsumer[Any, Any], context: Any, outcomes: Outcomes) -> None:
-        self.units: list[Unit] = []
+        self.units = Units()
         self.deadline = Deadline(consumer.handler_timeout)
         self._handler = _Handler(consumer.process, context, consumer.model)
         self._outcomes = outcomes
@@ -72,13 +74,15 @@ class _Work:
         """The loop that every record goes through: what does not become one row at the first attempt is dealt with
         elsewhere."""
         process, context, model = self._handler
-        add, kinds = self.units.append, frozenset((model, row_type(model)))
+        is_plain = frozenset((model, row_type(model)) if not token else ()).__contains__
+        add_record, add_row = self.units.records.append, self.units.firsts.append
         for record, event in pairs:
             begin(record)
             try:
                 result = process(event, context)
-                if type(result) in kinds:
-                    add(Unit(record, (result,), token))
+                if is_plain(type(result)):
+                    add_record(record)
+                    add_row(result)
                     continue
                 rows = _as_rows(result, model)
                 verdict: Verdict = Unit(record, rows) if rows else record
@@ -116,9 +120,3 @@ def _as_rows(result: Any, model: type[Model]) -> tuple[Any, ...]:
         if not isinstance(row, (model, row_type(model))):
             raise TypeError(f"process() must return rows of {model.__name__}, not {type(row).__name__}")
     return rows
-
-
-def prefetch(consumer: BatchConsumer[Any, Any], decoded: Decoded) -> Any:
-    """Stage 2: all that the chunk needs from the database, at once."""
-    events: Sequence[Any] = [event for _, event in decoded]
-    return consumer.prefetch(events) if events else None

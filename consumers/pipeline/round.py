@@ -17,7 +17,7 @@ from consumers.pipeline.compare import Conflict
 from consumers.pipeline.failures import failure
 from consumers.pipeline.isolate import blames_records
 from consumers.pipeline.table import Table
-from consumers.pipeline.units import Unit
+from consumers.pipeline.units import Unit, Units
 from consumers.postgres.errors import Trouble, classify
 from consumers.rows import is_row, to_model
 
@@ -38,11 +38,13 @@ class Round:
 
     def attempt(self, units: Sequence[Unit]) -> None:
         """The bulk write of some units; raises where one of them is bad."""
-        rows = [row for unit in units for row in unit.rows]
+        units = Units.of(units)
+        rows = units.rows
         try:
-            newness = self._table.insert(rows, distinct=len(rows) == len(units))
+            newness = self._table.insert(rows, distinct=units.are_single)
         except Exception as error:
-            _point_at_unit(error, units)
+            if not units.are_single:
+                _point_at_unit(error, units)
             raise
         if newness is None:
             self._table.on_written(rows)
@@ -51,7 +53,7 @@ class Round:
         else:
             self._attempted(units, rows, newness)
 
-    def _attempted(self, units: Sequence[Unit], rows: Sequence[Any], newness: Sequence[bool]) -> None:
+    def _attempted(self, units: Units, rows: Sequence[Any], newness: Sequence[bool]) -> None:
         """The rest of the attempt, if some rows were held back."""
         new = list(compress(rows, newness))
         held = list(compress(rows, map(not_, newness)))
@@ -68,12 +70,11 @@ class Round:
             else:
                 self._outcomes.wrote(unit.record, sum(id(row) not in ids for row in unit.rows))
 
-    def _wrote(self, units: Sequence[Unit]) -> None:
+    def _wrote(self, units: Units) -> None:
         """Note units all of whose rows were new."""
-        self._outcomes.wrote_all([unit.record for unit in units])
-        for unit in units:
-            if len(unit.rows) > 1:
-                self._outcomes.note_rows(unit.record, len(unit.rows))
+        self._outcomes.wrote_all(units.records)
+        for unit in units if not units.are_single else ():
+            self._outcomes.note_rows(unit.record, len(unit.rows))
 
     def alone(self, unit: Unit, *, retry: bool = True) -> None:
         """The last step of isolation: each row by its own `save()`, whose error is the record's."""
@@ -164,11 +165,11 @@ class Round:
             self._failed |= dict.fromkeys(self._tokens(unit.rows), verdict)
 
 
-def _parted(units: Sequence[Unit], newness: Sequence[bool]) -> tuple[list[Unit], list[Unit]]:
+def _parted(units: Units, newness: Sequence[bool]) -> tuple[Units, Units]:
     """Units all of whose rows were new, and the others."""
     flags = iter(newness)
-    whole = [all([*islice(flags, len(unit.rows))]) for unit in units] if len(units) < len(newness) else newness
-    return list(compress(units, whole)), list(compress(units, map(not_, whole)))
+    whole = newness if units.are_single else [all([*islice(flags, len(unit.rows))]) for unit in units]
+    return units.picked(whole), units.picked(map(not_, whole))
 
 
 def _point_at_unit(error: BaseException, units: Sequence[Unit]) -> None:

@@ -1,4 +1,4 @@
-"""Stage 4: rows go to the table, once. Says of every record whether it was written, a duplicate, or failed."""
+"""Stage 3: rows go to the table, once. Says of every record whether it was written, a duplicate, or failed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from consumers.pipeline.failures import failure
 from consumers.pipeline.isolate import isolate
 from consumers.pipeline.round import Round
 from consumers.pipeline.table import Table
-from consumers.pipeline.units import Unit
+from consumers.pipeline.units import Unit, Units
 
 Keyed = tuple[Token, int, Unit]
 """A unit, after the key of its first row and its offset."""
@@ -37,28 +37,29 @@ class Writer:
         Raises:
             Exception: an outage of the database, or what no record is to blame for; the transaction is then lost.
         """
-        tokens, units = self._keyed(units, outcomes)
-        if len(set(tokens)) == len(units) == sum([len(unit.rows) for unit in units]):
+        tokens, units = self._keyed(Units.of(units), outcomes)
+        if units.are_single and len(set(tokens)) == len(units):
             round_ = Round(self._table, outcomes)
             isolate(units, round_.attempt, round_.alone, using=self.using, ordered=self._ordered)
         else:
             self._write_in_rounds(tokens, units, outcomes)
 
-    def _keyed(self, units: Sequence[Unit], outcomes: Outcomes) -> tuple[list[Token], Sequence[Unit]]:
+    def _keyed(self, units: Units, outcomes: Outcomes) -> tuple[list[Token], Units]:
         """The key of each unit's first row, and the units. Those with a row that has no key, or one that its column
         refuses, fail."""
         try:
-            self._keys.tokens([row for unit in units for row in unit.rows[1:]])
-            return self._keys.tokens([unit.rows[0] for unit in units]), units
+            if not units.are_single:
+                self._keys.tokens(units.rows)
+            return self._keys.tokens(units.firsts), units
         except _BAD_KEY:
             return self._with_good_keys(units, outcomes)
 
     def _ordered(self, units: Sequence[Unit]) -> Sequence[Unit]:
         return sorted(units, key=lambda unit: self._keys.token(unit.rows[0]))
 
-    def _write_in_rounds(self, tokens: Sequence[Token], units: Sequence[Unit], outcomes: Outcomes) -> None:
+    def _write_in_rounds(self, tokens: Sequence[Token], units: Units, outcomes: Outcomes) -> None:
         """Units of which some have several rows, or keys of others: those that repeat a key wait for the next round."""
-        offsets = [unit.record.offset for unit in units]
+        offsets = [record.offset for record in units.records]
         waiting = sorted(zip(tokens, offsets, units, strict=True), key=itemgetter(0, 1))
         while waiting:
             round_ = Round(self._table, outcomes)
@@ -77,9 +78,9 @@ class Writer:
             seen |= keys
         return firsts, repeats
 
-    def _with_good_keys(self, units: Sequence[Unit], outcomes: Outcomes) -> tuple[list[Token], list[Unit]]:
+    def _with_good_keys(self, units: Units, outcomes: Outcomes) -> tuple[list[Token], Units]:
         firsts: list[Token] = []
-        good: list[Unit] = []
+        good = Units()
         for unit in units:
             try:
                 tokens = [self._keys.token(row) for row in unit.rows]

@@ -31,7 +31,7 @@ def decode(*values: bytes | None) -> tuple[list[Any], Outcomes]:
     outcomes = Outcomes()
     records = [Record(TopicPartition("t", 0), offset, value) for offset, value in enumerate(values)]
     decoded = EventDecoder(Event, 2**30).decode(records, outcomes)
-    return [event for _, event in decoded], outcomes
+    return decoded.events, outcomes
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def refusal_of(consumer: ConsumerClass, value: bytes) -> Refusal | None:
     """None if the value is one of the consumer's events."""
     outcomes = Outcomes()
     record = Record(TopicPartition("", 0), 0, value)
-    if EventDecoder(consumer.event, consumer.batch.record_bytes).decode([record], outcomes):
+    if EventDecoder(consumer.event, consumer.batch.record_bytes).decode([record], outcomes).events:
         return None
     message = outcomes.failures[0].message
     offence = offence_in(message, wire_names(consumer.name))
