@@ -6,17 +6,17 @@ NOTHING. Both give the same rows, the same answer and the same errors.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from itertools import compress, repeat
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 from django.db.models.constants import OnConflict
 
-from consumers.core.errors import Misconfigured, point_at, pointed_at
+from consumers.core.errors import Again, Misconfigured, point_at, pointed_at
 from consumers.core.optimism import Optimism
 from consumers.keys import Keys
 from consumers.postgres.columns import unsupported
@@ -33,6 +33,18 @@ Newness = list[bool] | None
 _optimism: dict[tuple[type[models.Model], str], Optimism] = {}
 
 
+class Given(NamedTuple):
+    """What the caller of a write vouches for, and thereby spares it."""
+
+    distinct: bool = False
+    """No key is repeated: none is looked for."""
+    savepoint: bool = False
+    """The write is all that its savepoint holds: it needs none of its own, and may raise `Again`."""
+
+
+NOTHING = Given()
+
+
 class IngestQuerySet(models.QuerySet[M]):
     """`bulk_create(..., ignore_conflicts=True)` sets `_state.adding = False` on exactly those rows that were inserted.
 
@@ -41,8 +53,8 @@ class IngestQuerySet(models.QuerySet[M]):
 
     path: ClassVar[Path] = "auto"
     """"auto" takes COPY where it can; "copy" and "insert" force a path, for tests and measurements."""
-    has_distinct_keys = False
-    """As `distinct` of `ingest`; to be set on the very queryset that `bulk_create` is called of."""
+    given = NOTHING
+    """As for `ingest`; to be set on the very queryset that `bulk_create` is called of."""
 
     def bulk_create(
         self,
@@ -66,9 +78,7 @@ class IngestQuerySet(models.QuerySet[M]):
         self._for_write = True
         for start in range(0, len(rows), batch_size or len(rows)):
             batch = rows[start : start + (batch_size or len(rows))]
-            newness = ingest(
-                self.model, batch, tuple(unique_fields), self.db, self.path, distinct=self.has_distinct_keys
-            )
+            newness = ingest(self.model, batch, tuple(unique_fields), self.db, self.path, self.given)
             mark_new(batch, newness, self.db)
         return rows
 
@@ -90,25 +100,26 @@ def ingest(
     unique: Sequence[str],
     using: str = DEFAULT_DB_ALIAS,
     path: Path = "auto",
-    *,
-    distinct: bool = False,
+    given: Given = NOTHING,
 ) -> Newness:
     """Write rows, instances of `model` or of its `row_type`, but for those whose keys (`unique`) are there already.
 
     Returns None if all were new, or else for each row whether it was. Of several rows with one key only the first is
     written, even into a table that would take them all, as a partitioned one does; the others are not looked at.
-    `distinct` says that no key is repeated, which saves looking for it. Instances are left as they are; see `mark_new`.
+    Instances are left as they are; see `mark_new`.
 
     Raises:
+        Again: only where a savepoint is given.
         ValueError, TypeError, ValidationError: a value that a field cannot make anything of; nothing was sent.
         django.db.Error: what the database refused. As after any failed statement, roll back before going on.
         Misconfigured: COPY is demanded for a model whose columns it cannot serve.
     """
-    firsts = None if distinct else _firsts(model, rows, unique)
+    firsts = None if given.distinct else _firsts(model, rows, unique)
+    write = partial(_write, model, unique=unique, using=using, path=path, in_savepoint=given.savepoint)
     if firsts is None:
-        return _write(model, rows, unique, using, path)
-    with _pointing_by(firsts):
-        newness = _write(model, [rows[place] for place in firsts], unique, using, path)
+        return write(rows)
+    with _pointing_by(lambda: firsts):
+        newness = write([rows[place] for place in firsts])
     new = set(compress(firsts, newness or repeat(True)))
     return [place in new for place in range(len(rows))]
 
@@ -135,13 +146,15 @@ def _tokens(model: type[models.Model], rows: Sequence[Any], unique: Sequence[str
     return [object() if None in key else key for key in _keys(model, rows, unique)]
 
 
-def _write(model: type[models.Model], rows: Sequence[Any], unique: Sequence[str], using: str, path: Path) -> Newness:
+def _write(
+    model: type[models.Model], rows: Sequence[Any], unique: Sequence[str], using: str, path: Path, *, in_savepoint: bool
+) -> Newness:
     """Write rows of distinct keys."""
     table = _copy_table(model, rows, tuple(unique), using, path) if rows else None
     if table is not None:
         prepare(model, rows)
         with suppress(Unplain):
-            return _copy(model, rows, unique, table, using)
+            return _copy(model, rows, unique, table, using, in_savepoint=in_savepoint)
     return _insert(model, rows, unique, using) if rows else None
 
 
@@ -182,33 +195,40 @@ def off_the_fast_path(model: type[models.Model], unique: tuple[str, ...]) -> str
 
 
 def _copy(
-    model: type[models.Model], rows: Sequence[Any], unique: Sequence[str], table: CopyTable, using: str
+    model: type[models.Model],
+    rows: Sequence[Any],
+    unique: Sequence[str],
+    table: CopyTable,
+    using: str,
+    *,
+    in_savepoint: bool,
 ) -> Newness:
     """Straight into the table while that pays, otherwise by way of the stage; in the order of the keys."""
     lines = table.lines(rows)
-    order = table.order(lines)
-    ordered = list(map(lines.__getitem__, order))
     optimism = _optimism.setdefault((model, using), Optimism())
-    with transaction.atomic(using=using, savepoint=False), _pointing_by(order):
+    with transaction.atomic(using=using, savepoint=False), _pointing_by(partial(table.order, lines)):
         if optimism.tries():
-            if table.copy(ordered):
+            if table.copy(table.ordered(lines), in_savepoint=in_savepoint):
                 optimism.paid()
                 return None
             optimism.failed()
+            if in_savepoint:
+                raise Again
         if any(map(table.lacks_key, lines)):
             return _insert(model, rows, unique, using)
-        held = {order[number] for number in table.merge(ordered)}
+        order = table.order(lines)
+        held = {order[number] for number in table.merge(list(map(lines.__getitem__, order)))}
         return [place not in held for place in range(len(lines))] if held else None
 
 
 @contextmanager
-def _pointing_by(places: Sequence[int]) -> Iterator[None]:
+def _pointing_by(places: Callable[[], Sequence[int]]) -> Iterator[None]:
     """An error that points at the number of a place comes out pointing at the place."""
     try:
         yield
     except Exception as error:
         if (number := pointed_at(error)) is not None:
-            point_at(error, places[number])
+            point_at(error, places()[number])
         raise
 
 

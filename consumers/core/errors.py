@@ -103,6 +103,10 @@ class Fenced(ConsumerError):
         super().__init__("fenced: " + ", ".join(sorted(map(str, self.sources))))
 
 
+class Again(ConsumerError):
+    """What was tried must be undone and done again; it then goes another way by itself."""
+
+
 def point_at(error: BaseException, place: int) -> None:
     """Note on an error which of the items at hand is probably to blame."""
     error.suspect = place  # type: ignore[attr-defined]

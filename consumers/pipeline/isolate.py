@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from django.db import transaction
 
-from consumers.core.errors import FatalError, pointed_at, release
+from consumers.core.errors import Again, FatalError, pointed_at, release
 from consumers.postgres.errors import Trouble, classify
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ def isolate(
     each half; and at last `alone` on one item. `ordered` gives the items in the order in which parts of them are tried.
 
     `alone` must not raise for a bad item; it makes a failure of it. What an attempt notes it must note last, since a
-    failed one is repeated.
+    failed one is repeated, as is one that raises `Again`.
 
     Raises:
         Exception: an outage of the database, a missing table or right, or a FatalError: not the fault of any record.
@@ -40,8 +40,7 @@ def isolate(
         return
     part = partial(isolate, attempt=attempt, alone=alone, using=using)
     try:
-        with transaction.atomic(using=using):
-            attempt(items)
+        _in_savepoint(partial(attempt, items), using)
         return
     except Exception as error:
         if not blames_records(error):
@@ -57,6 +56,15 @@ def isolate(
         items, middle = ordered(items), len(items) // 2
         part(items[:middle], hints=hints)
         part(items[middle:], hints=hints)
+
+
+def _in_savepoint(work: Callable[[], None], using: str) -> None:
+    while True:
+        try:
+            with transaction.atomic(using=using):
+                return work()
+        except Again:
+            continue
 
 
 def blames_records(error: BaseException) -> bool:

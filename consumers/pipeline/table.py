@@ -8,7 +8,7 @@ from typing import Any
 from django.db import models
 
 from consumers.consumer import BatchConsumer
-from consumers.ingest import ingest, ingest_queryset
+from consumers.ingest import Given, ingest, ingest_queryset
 from consumers.keys import Keys, Token
 from consumers.pipeline.compare import Comparison
 from consumers.rows import row_type
@@ -27,12 +27,18 @@ class Table:
         self._has_effect = type(consumer).on_written is not BatchConsumer.on_written
 
     def insert(self, rows: Sequence[Any], *, distinct: bool) -> list[bool] | None:
-        """The bulk write; `distinct` says that no key is repeated. Returns of each row whether it was new; None if all
-        were."""
+        """The bulk write, to be called in a savepoint of its own; `distinct` says that no key is repeated. Returns of
+        each row whether it was new; None if all were.
+
+        Raises:
+            Again: go back to the savepoint and call it again.
+            Exception: what the database or a field refused.
+        """
+        given = Given(distinct=distinct, savepoint=True)
         if row_type(self._model) in set(map(type, rows)):
-            return ingest(self._model, rows, self._unique, self.using, distinct=distinct)
+            return ingest(self._model, rows, self._unique, self.using, given=given)
         queryset = ingest_queryset(self._model).using(self.using)
-        queryset.has_distinct_keys = distinct
+        queryset.given = given
         queryset.bulk_create(rows, ignore_conflicts=True, unique_fields=self._unique)
         newness = [not row._state.adding for row in rows]
         return None if all(newness) else newness

@@ -67,24 +67,32 @@ class CopyTable:
         self._hope.failed() if lines is None else self._hope.paid()
         return lines
 
+    def ordered(self, lines: Lines) -> list[Any]:
+        """The lines in the order of their keys' text, the same for CSV and text."""
+        return sorted(lines, key=_as_text if self._sorts_as_text(lines) else None)
+
     def order(self, lines: Lines) -> list[int]:
-        """The places of the lines in the order of their keys' text, the same for CSV and text."""
-        if self._has_text and isinstance(lines[0], bytes):
+        """The places of the lines in that order; dearer."""
+        if self._sorts_as_text(lines):
             lines = list(map(_as_text, lines))
         return sorted(range(len(lines)), key=lines.__getitem__)
+
+    def _sorts_as_text(self, lines: Lines) -> bool:
+        return self._has_text and isinstance(lines[0], bytes)
 
     def lacks_key(self, line: str | bytes) -> bool:
         """Whether a part of the line's key is NULL, which equals nothing. CSV does not carry such rows."""
         return isinstance(line, str) and NULL in line.split("\t", self._keys)[: self._keys]
 
-    def copy(self, lines: Lines) -> bool:
-        """Straight into the table within a savepoint; False, and nothing written, if a unique constraint (or a trigger)
-        held back any of them. Another error points at the line that was refused, where the server names one.
+    def copy(self, lines: Lines, *, in_savepoint: bool) -> bool:
+        """Straight into the table within a savepoint, its own unless there is one; False, and nothing written once the
+        savepoint is gone back to, if a unique constraint (or a trigger) held back any of them. Another error points at
+        the line that was refused, where the server names one.
 
         All who write in one order (see `order`) never wait for each other in a circle.
         """
         try:
-            with transaction.atomic(using=self._using):
+            with transaction.atomic(using=self._using, savepoint=not in_savepoint):
                 if self._send(self._table, self._columns, lines) != len(lines):
                     raise _Held
         except _Held:

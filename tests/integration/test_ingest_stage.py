@@ -11,7 +11,8 @@ import pytest
 from django.db import DataError, IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from consumers.ingest import ingest
+from consumers.core.errors import Again
+from consumers.ingest import Given, ingest
 from consumers.rows import row_type
 from tests.everything import Everything, make_tables
 
@@ -48,6 +49,28 @@ def write(*keys: int, **values: Any) -> list[bool] | None:
 def run(sql: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(sql)
+
+
+def write_in_savepoint(*keys: int) -> list[bool] | None:
+    with transaction.atomic():
+        given = Given(savepoint=True)
+        return ingest(Everything, [Row(key=key) for key in keys], ["key"], path="copy", given=given)
+
+
+@pytest.mark.django_db
+def test_a_write_in_a_savepoint_of_the_callers_needs_none_of_its_own() -> None:
+    with CaptureQueriesContext(connection) as queries:
+        assert write_in_savepoint(1, 2) is None
+    assert [query["sql"].split()[0] for query in queries] == ["SAVEPOINT", "COPY", "RELEASE"]
+
+
+@pytest.mark.django_db
+def test_what_is_held_back_undoes_the_callers_savepoint_and_goes_by_the_stage_when_done_again() -> None:
+    write(2)
+    with pytest.raises(Again):
+        write_in_savepoint(1, 2, 3)
+    assert not Everything.objects.exclude(key=2).exists()
+    assert write_in_savepoint(1, 2, 3) == [True, False, True]
 
 
 @pytest.mark.django_db
