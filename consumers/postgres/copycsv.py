@@ -22,7 +22,8 @@ from uuid import UUID
 import msgspec
 from django.db import models
 
-from consumers.postgres.columns import Kind, compile_cells, kind_of
+from consumers.postgres.cells import compile_cells
+from consumers.postgres.columns import Kind, kind_of
 from consumers.postgres.copytext import is_ipv6
 
 OPTIONS = r"""(FORMAT csv, NULL 'null', QUOTE '"', ESCAPE '\')"""

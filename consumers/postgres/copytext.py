@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, cast
@@ -20,12 +20,13 @@ import msgspec
 from django.db import models
 from psycopg.adapt import PyFormat, Transformer
 
-from consumers.postgres.columns import Kind, compile_cells, kind_of
+from consumers.postgres.cells import compile_cells
+from consumers.postgres.columns import Kind, kind_of
 
 NULL = "\\N"
 Careful = Callable[[int, Any], str]
 """Makes the cell of the column at this place from a value that the compiled line does not know."""
-FormatRows = Callable[[Iterable[Any], Careful], list[str]]
+FormatRows = Callable[[Sequence[Any], Careful], list[str]]
 
 
 class Unplain(Exception):

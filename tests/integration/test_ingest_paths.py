@@ -17,6 +17,7 @@ from django.test.utils import CaptureQueriesContext
 
 from consumers.core.errors import Misconfigured
 from consumers.ingest import IngestQuerySet, Newness, ingest, ingest_queryset
+from consumers.postgres.cells import compile_cells
 from consumers.rows import row_type, to_model
 from tests.everything import Everything, Parent, Stamped, make_tables
 from tests.integration.ways import WAYS, take
@@ -375,6 +376,19 @@ def test_a_row_type_gives_the_instance_that_it_stands_for() -> None:
     instance = to_model(row)
     assert isinstance(instance, Everything)
     assert (instance.key, instance.text, instance.word, instance._state.adding) == (1, "t", None, True)
+
+
+@pytest.mark.parametrize("names", [["word", "key"], ["key"]])
+def test_the_cells_of_instances_are_what_their_attributes_give(names: list[str]) -> None:
+    Everything.objects.create(key=1, word="w")
+    cells = compile_cells([Everything._meta.get_field(name) for name in names])
+    whole, deferred = Everything.objects.get(), Everything.objects.defer("word").get()
+    other = row_type(Everything)(key=2, word="v")
+    expected = [tuple(getattr(row, name) for name in names) for row in (whole, deferred, other)]
+    assert cells([whole]) == expected[:1]
+    assert cells([whole, deferred, other]) == expected
+    assert "word" in Everything.objects.defer("word").get().get_deferred_fields()
+    assert cells([Everything.objects.defer("word").get()]) == expected[1:2]
 
 
 def test_copy_is_taken_under_the_manager_and_insert_elsewhere() -> None:
