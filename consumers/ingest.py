@@ -39,7 +39,8 @@ class Given(NamedTuple):
     distinct: bool = False
     """No key is repeated: none is looked for."""
     savepoint: bool = False
-    """The write is all that its savepoint holds: it needs none of its own, and may raise `Again`."""
+    """The write is all that the caller's savepoint holds. It needs none of its own then, but may raise `Again`: go back
+    to the savepoint, and call it once more without this."""
 
 
 NOTHING = Given()

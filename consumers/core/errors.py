@@ -104,7 +104,7 @@ class Fenced(ConsumerError):
 
 
 class Again(ConsumerError):
-    """What was tried must be undone and done again; it then goes another way by itself."""
+    """What was tried must be undone and done again, another way."""
 
 
 def point_at(error: BaseException, place: int) -> None:

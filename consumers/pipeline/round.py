@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 from django.db import models, transaction
 
-from consumers.core.errors import point_at, pointed_at, release
+from consumers.core.errors import Again, point_at, pointed_at, release
 from consumers.core.outcomes import Failure, Outcomes
+from consumers.ingest import Given
 from consumers.keys import Token
 from consumers.pipeline.compare import Conflict
 from consumers.pipeline.failures import failure
@@ -35,13 +36,18 @@ class Round:
         self._written: list[Any] = []
         self._found: dict[Token, models.Model] = {}
         self._failed: dict[Token, Failure] = {}
+        self._was_undone = False
 
     def attempt(self, units: Sequence[Unit]) -> None:
-        """The bulk write of some units; raises where one of them is bad."""
+        """The bulk write of some units, in a savepoint of its own; raises where one of them is bad, and `Again`, once,
+        where all must be undone and done again."""
         units = Units.of(units)
         rows = units.rows
         try:
-            newness = self._table.insert(rows, distinct=units.are_single)
+            newness = self._table.insert(rows, Given(distinct=units.are_single, savepoint=not self._was_undone))
+        except Again:
+            self._was_undone = True
+            raise
         except Exception as error:
             if not units.are_single:
                 _point_at_unit(error, units)

@@ -26,15 +26,13 @@ class Table:
         self._consumer = consumer
         self._has_effect = type(consumer).on_written is not BatchConsumer.on_written
 
-    def insert(self, rows: Sequence[Any], *, distinct: bool) -> list[bool] | None:
-        """The bulk write, to be called in a savepoint of its own; `distinct` says that no key is repeated. Returns of
-        each row whether it was new; None if all were.
+    def insert(self, rows: Sequence[Any], given: Given) -> list[bool] | None:
+        """The bulk write. Returns of each row whether it was new; None if all were.
 
         Raises:
-            Again: go back to the savepoint and call it again.
+            Again: only where a savepoint is given.
             Exception: what the database or a field refused.
         """
-        given = Given(distinct=distinct, savepoint=True)
         if row_type(self._model) in set(map(type, rows)):
             return ingest(self._model, rows, self._unique, self.using, given=given)
         queryset = ingest_queryset(self._model).using(self.using)

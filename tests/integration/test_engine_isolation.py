@@ -87,6 +87,20 @@ def test_where_many_are_bad_halving_takes_over(campaign: Campaign) -> None:
     assert 2 * one_each < copies_of(campaign, range(0, 400, 2), 400) <= HINTS + 4 * 200
 
 
+def test_a_chunk_is_undone_once_however_well_those_of_others_fare(
+    campaign: Campaign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumers.ingest._optimism", {})  # what this test makes of it is not for others
+    monkeypatch.setattr("consumers.ingest.Optimism.tries", lambda self: True)
+    values = [click(campaign) for _ in range(4)]
+    consume(ClickConsumer, *values[:2])
+    move_back("clicks")
+    with CaptureQueriesContext(connection) as queries:
+        assert counts(consume(ClickConsumer, *values)) == {"written": 2, "duplicates": 2}
+    copies = [query["sql"] for query in queries if query["sql"].startswith("COPY")]
+    assert [" pg_temp." in copy for copy in copies] == [False, False, True]
+
+
 def test_a_good_chunk_is_one_insert() -> None:
     assert attempts_of([], 100) == 1
 

@@ -70,7 +70,7 @@ def test_what_is_held_back_undoes_the_callers_savepoint_and_goes_by_the_stage_wh
     with pytest.raises(Again):
         write_in_savepoint(1, 2, 3)
     assert not Everything.objects.exclude(key=2).exists()
-    assert write_in_savepoint(1, 2, 3) == [True, False, True]
+    assert write(1, 2, 3) == [True, False, True]
 
 
 @pytest.mark.django_db
