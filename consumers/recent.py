@@ -13,8 +13,6 @@ M = TypeVar("M", bound=models.Model)
 
 EARLY = 0.75
 """The part of its time after which a row is fetched again by one chunk, while others still use it."""
-ALONG = 0.4
-"""The part of its time after which it is fetched along with others that must be: fewer queries, of more rows."""
 
 
 class RecentRows(Generic[M]):
@@ -41,18 +39,17 @@ class RecentRows(Generic[M]):
         now = monotonic()
         oldest = now - self._max_age
         fresh = {pk for pk in wanted & self._kept.keys() if self._fetched_at[pk] >= oldest}
-        due = (wanted - fresh) | self._asked_before(now - EARLY * self._max_age, fresh)
-        if due:
-            due |= self._asked_before(now - ALONG * self._max_age, fresh)
+        due = (wanted - fresh) | self._due_soon(fresh, now)
         found = {pk: self._kept[pk] for pk in fresh - due}
         if due:
             found |= self._fetch(due, now)
         return found
 
-    def _asked_before(self, moment: float, fresh: set[Hashable]) -> set[Hashable]:
-        """Those that a chunk fetches ahead of their time. Since it is noted before the answer has come, not each of the
-        chunks that are prepared side by side does it."""
-        return {pk for pk in fresh if self._asked_at[pk] < moment}
+    def _due_soon(self, fresh: set[Hashable], now: float) -> set[Hashable]:
+        """Those that the first chunk to meet them fetches ahead of their time, so that not each of the chunks that are
+        prepared side by side does it once their time is up."""
+        early = now - EARLY * self._max_age
+        return {pk for pk in fresh if self._asked_at[pk] < early}
 
     def _fetch(self, ids: set[Hashable], now: float) -> dict[Hashable, M]:
         self._asked_at |= dict.fromkeys(ids & self._kept.keys(), now)
