@@ -1,4 +1,4 @@
-"""Instances of a model made by keyword for a third of the price: `class Click(IngestModel)`."""
+"""Instances of a model made by keyword for a fifth of the price: `class Click(IngestModel)`."""
 
 from __future__ import annotations
 
