@@ -18,8 +18,12 @@ from consumers.postgres.errors import describe
 
 
 def missing_server(what: str) -> NoReturn:
-    """A server that isn't there skips the test at home, and fails it where all must run."""
-    hint = f"{what}. Start the local servers with: manage.py devstack up"
+    """As `missing`, of one of the local servers."""
+    missing(f"{what}. Start the local servers with: manage.py devstack up")
+
+
+def missing(hint: str) -> NoReturn:
+    """What isn't there skips the test at home, and fails it where all must run."""
     if os.environ.get("CI", "").lower() in ("true", "1"):
         pytest.fail(hint, pytrace=False)
     pytest.skip(hint)

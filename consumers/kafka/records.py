@@ -59,8 +59,7 @@ class Grouping:
 
 
 def _records(source: TopicPartition, messages: Sequence[Any]) -> list[Record]:
-    """The records of one partition's messages, a column at a time: every record passes here, and a call from C costs a
-    third of one from Python."""
+    """The records of one partition's messages, a column at a time: every record passes here."""
     headers = [tuple(pairs) if pairs else () for pairs in map(_headers, messages)]
     stamps = [stamp if kind else None for kind, stamp in map(_timestamp, messages)]
     columns = map(_offset, messages), map(_value, messages), map(_key, messages), headers, stamps

@@ -108,7 +108,8 @@ class Flow:
         with self._stages.spend("decode"):
             decoded = self._decoder.decode(chunk.records, outcomes)
         with self._stages.spend("prefetch"):
-            context = self._consumer.prefetch([*decoded.events]) if decoded.events else None
+            events = [*decoded.events]  # the consumer's own list: it may sort it
+            context = self._consumer.prefetch(events) if events else None
         return Prepared(chunk, decoded, context, outcomes)
 
     def process(self, prepared: Prepared) -> Processed:

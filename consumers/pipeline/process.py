@@ -56,6 +56,7 @@ class _Work:
         self.units = Units()
         self.deadline = Deadline(consumer.handler_timeout)
         self._handler = _Handler(consumer.process, context, consumer.model)
+        self._kinds = frozenset((consumer.model, row_type(consumer.model)))
         self._outcomes = outcomes
         self._attempts = Attempts(self._handler.rows, consumer.retry, self.deadline)
 
@@ -73,16 +74,18 @@ class _Work:
     def _process(self, pairs: Iterable[tuple[Record, Any]], begin: Callable[[object], None], token: str = "") -> None:
         """The loop that every record goes through: what does not become one row at the first attempt is dealt with
         elsewhere."""
-        process, context, model = self._handler
-        is_plain = frozenset((model, row_type(model)) if not token else ()).__contains__
+        (process, context, model), kinds = self._handler, self._kinds
         add_record, add_row = self.units.records.append, self.units.firsts.append
         for record, event in pairs:
             begin(record)
             try:
                 result = process(event, context)
-                if is_plain(type(result)):
-                    add_record(record)
-                    add_row(result)
+                if type(result) in kinds:
+                    if token:
+                        self.units.append(Unit(record, (result,), token))
+                    else:
+                        add_record(record)
+                        add_row(result)
                     continue
                 rows = _as_rows(result, model)
                 verdict: Verdict = Unit(record, rows) if rows else record

@@ -49,8 +49,7 @@ class Round:
             self._was_undone = True
             raise
         except Exception as error:
-            if not units.are_single:
-                _point_at_unit(error, units)
+            _point_at_unit(error, units)
             raise
         if newness is None:
             self._table.on_written(rows)
@@ -79,7 +78,7 @@ class Round:
     def _wrote(self, units: Units) -> None:
         """Note units all of whose rows were new."""
         self._outcomes.wrote_all(units.records)
-        for unit in units if not units.are_single else ():
+        for unit in units.of_several_rows():
             self._outcomes.note_rows(unit.record, len(unit.rows))
 
     def alone(self, unit: Unit, *, retry: bool = True) -> None:

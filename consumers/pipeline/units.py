@@ -56,6 +56,10 @@ class Units(Sequence[Unit]):
         """Whether each has one row."""
         return not self._more
 
+    def of_several_rows(self) -> list[Unit]:
+        """Those that have more rows than one."""
+        return [self._at(place) for place in self._more]
+
     @property
     def rows(self) -> list[Any]:
         """All rows, those of each unit after each other."""

@@ -23,7 +23,8 @@ def compile_cells(fields: Sequence[models.Field[Any, Any]]) -> GetCells:
     values = ", ".join(f"row.{field.attname}" for field in fields)
     of_attributes = eval(f"lambda rows: [({values},) for row in rows]")  # noqa: S307  (made of the names of attributes)
     model, names = fields[0].model, [field.attname for field in fields]
-    if len(names) > 1 and all(is_held_plainly(model, name) for name in names):
+    are_plain = all(is_held_plainly(model, name) for name in names)
+    if are_plain and len(names) > 1:  # of one name `itemgetter` gives no tuple
         return _of_instances(model, itemgetter(*names), of_attributes)
     return cast(GetCells, of_attributes)
 

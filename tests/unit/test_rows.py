@@ -73,6 +73,7 @@ CALLS: list[dict[str, Any]] = [
     GIVEN | {"parent": Parent(id="p")},
     GIVEN | {"parent": None},
     GIVEN | {"shouted": "AH"},
+    GIVEN | {"word": models.DEFERRED},
     GIVEN | {"pk": uuid.UUID(int=3)},
     {"made": None},
 ]

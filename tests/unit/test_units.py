@@ -30,6 +30,7 @@ def test_they_are_what_a_list_of_them_is(units: list[Unit], data: st.DataObject)
     assert columns.records == [unit.record for unit in units]
     assert columns.keys == {unit.key for unit in units} - {""}
     assert columns.are_single == all(len(unit.rows) == 1 for unit in units)
+    assert columns.of_several_rows() == [unit for unit in units if len(unit.rows) > 1]
     part = data.draw(st.slices(len(units)))
     assert list(columns[part]) == units[part]
     flags = data.draw(st.lists(st.booleans(), min_size=len(units), max_size=len(units)))
