@@ -1,9 +1,10 @@
 """Adaptive against fixed parallelism while loads come and go: rows per second, limit, and what neighbours suffer.
 
 One consumer of many lanes on a PostgreSQL of its own, in a temporary folder. First it adapts, through all loads, which
-gives the picture. Then, under each load, the adaptive and the fixed settings take turns every few seconds, back and
-forth, so that what else the machine does meets all of them alike. Writes docs/pictures/adapt.json and .svg, and the
-tables in docs/performance.md. Takes about five minutes. With FOLDER the files go there and the page stays as it is.
+gives the picture. Then, under each load, the adaptive and the fixed settings take turns of a few seconds, in rounds of
+a shuffled order, so that what else the machine does meets all of them alike. One turn tells little: the same setting
+differs by a tenth and more from one to the next. Writes docs/pictures/adapt.json and .svg, and the tables in
+docs/performance.md. Takes twelve minutes. With FOLDER the files go there and the page stays as it is.
 
 Usage: python -m benchmarks.adapt [FOLDER]
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import sys
 import tempfile
@@ -35,7 +37,11 @@ from devstack.postgres import Postgres
 PICTURES = CHECKOUT / "docs" / "pictures"
 PARTITIONS = LANES = 16
 FIXED = (1, 4, 16)
-WARM_UP, TURN, LOCKED, AFTER = 5.0, 4.0, 3.0, 4.0
+ROUNDS, LOCK_ROUNDS = 8, 6
+WARM_UP, LEARN, BETWEEN, TURN, LOCKED, AFTER = 5.0, 10.0, 2.0, 4.0, 3.0, 4.0
+COURSE = (("no load", 10.0), ("pgbench", 15.0), ("no load", 8.0), ("lock held", LOCKED), ("processors taken", 15.0))
+# A checkpoint, and whole pages in the log after it, would meet one setting and not the other.
+NO_CHECKPOINTS = ("ALTER SYSTEM SET max_wal_size = '32GB'", "ALTER SYSTEM SET checkpoint_timeout = '1h'")
 PROBE, LOAD = "probe", "load"
 
 
@@ -70,24 +76,30 @@ class Bench:
     def course(self) -> None:
         """The adaptive setting through everything."""
         loads = self.loads()
-        for phase, seconds in (("no load", 5.0), ("pgbench", 8.0), ("no load", 4.0)):
-            with loads[phase]():
-                self.turn("course", phase, ADAPTIVE, seconds)
-        self._lock("course", ADAPTIVE)
-        for phase, seconds in (("processors taken", 8.0), ("no load", 4.0)):
+        for phase, seconds in (*COURSE, COURSE[0]):
+            if phase == "lock held":
+                self._lock("course", ADAPTIVE)
+                continue
             with loads[phase]():
                 self.turn("course", phase, ADAPTIVE, seconds)
 
     def comparison(self) -> None:
         """All settings in turn, under each load."""
-        settings = [ADAPTIVE, *(f"fixed {limit}" for limit in FIXED)]
         for phase, load in self.loads().items():
             with load():
-                for setting in [*settings, *reversed(settings)]:
+                self.turn("learning", phase, ADAPTIVE, LEARN)
+                for setting in self._in_rounds(ROUNDS):
                     self.turn("comparison", phase, setting, TURN)
-        for setting in [*settings, *reversed(settings)]:
-            self.turn("between", "no load", setting, 2.0)
+        for setting in self._in_rounds(LOCK_ROUNDS):
+            self.turn("between", "no load", setting, BETWEEN)
             self._lock("comparison", setting)
+
+    def _in_rounds(self, rounds: int) -> Iterator[str]:
+        """Each setting once a round. A round begins with an empty table: a longer index is a dearer one."""
+        settings = [ADAPTIVE, *(f"fixed {limit}" for limit in FIXED)]
+        for _ in range(rounds):
+            self.database.execute("TRUNCATE ads_click")
+            yield from random.sample(settings, len(settings))
 
     def _lock(self, part: str, setting: str) -> None:
         with locked(self.database.url, "ads_click"):
@@ -106,6 +118,8 @@ def consuming(folder: Path) -> Iterator[Bench]:
         bench = Bench(
             Database.make(postgres.url(port), commands), Pgbench.make(postgres.url(port), folder), folder / "notes"
         )
+        for statement in (*NO_CHECKPOINTS, "SELECT pg_reload_conf()"):
+            bench.database.execute(statement)
         environment = {
             "DATABASE_URL": bench.database.url,
             "DATABASE_POOL_SIZE": str(2 * LANES + 2),

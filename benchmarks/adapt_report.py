@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benchmarks.figures import percentile
 
 ADAPTIVE = "adaptive"
 BEGIN, END = "<!-- adapt: begin (written by `python -m benchmarks.adapt`) -->", "<!-- adapt: end -->"
-SETTLING = 0.75
+SETTLING = 1.0
 """Seconds at the start of a turn that are left out: what was begun under the last setting ends in them."""
 
 
@@ -77,9 +78,12 @@ class Findings:
         return said
 
     def compared(self) -> list[dict[str, Any]]:
-        """A line per load and setting."""
-        pairs = dict.fromkeys((block.phase, block.setting) for block in self.of("comparison"))
-        return [self._line(phase, setting) for phase, setting in pairs]
+        """A line per load and setting, the adaptive one first."""
+        phases = dict.fromkeys(block.phase for block in self.of("comparison"))
+        settings = sorted({block.setting for block in self.of("comparison")}, key=_writers)
+        lines = [self._line(phase, setting) for phase in phases for setting in settings]
+        by_turn = {line["load"]: line["by_turn"] for line in lines if line["setting"] == ADAPTIVE}
+        return [{**line, "to_adaptive": _ratios(line["by_turn"], by_turn[line["load"]])} for line in lines]
 
     def _line(self, phase: str, setting: str) -> dict[str, Any]:
         blocks = self.of("comparison", phase, setting)
@@ -119,9 +123,9 @@ def tables(lines: Sequence[dict[str, Any]]) -> str:
     settings = list(dict.fromkeys(line["setting"] for line in lines))
     by_pair = {(line["load"], line["setting"]): line for line in lines}
 
-    def table(title: str, names: Sequence[str], cell: Callable[[dict[str, Any]], float]) -> str:
+    def table(title: str, names: Sequence[str], cell: Callable[[dict[str, Any]], float], form: str = ",.0f") -> str:
         rows = [[title, *names], ["---", *["---:"] * len(names)]]
-        rows += [[setting, *(f"{cell(by_pair[load, setting]):,.0f}" for load in names)] for setting in settings]
+        rows += [[setting, *(format(cell(by_pair[load, setting]), form) for load in names)] for setting in settings]
         return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
     written = [load for load in loads if any(by_pair[load, setting]["rows_per_second"] for setting in settings)]
@@ -129,6 +133,7 @@ def tables(lines: Sequence[dict[str, Any]]) -> str:
     return "\n\n".join(
         (
             table("rows per second", written, lambda line: line["rows_per_second"]),
+            table("beside the adaptive turn of its round, median", written, lambda line: line["to_adaptive"], ".2f"),
             table("a light neighbour's transactions: 95 % within, ms", loads, lambda line: line["probe_ms"]["p95"]),
             table("the busy pgbench: transactions per second", busy, lambda line: line["pgbench_tps"]),
             table("the busy pgbench: 95 % within, ms", busy, lambda line: line["pgbench_ms"]["p95"]),
@@ -147,6 +152,17 @@ def publish(page: Path, text: str) -> None:
     if not (begin and end):
         raise ValueError(f"{page} has no place for the tables: it lacks {BEGIN} or {END}")
     page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
+
+
+def _writers(setting: str) -> int:
+    """Of a fixed setting; the adaptive one is 0."""
+    return int("".join(filter(str.isdigit, setting)) or 0)
+
+
+def _ratios(rates: Sequence[float], adaptive: Sequence[float]) -> float | None:
+    """The median over the rounds, each of a turn of both; None if nothing was written."""
+    ratios = [rate / other for rate, other in zip(rates, adaptive, strict=True) if other]
+    return round(median(ratios), 3) if ratios else None
 
 
 def _quantiles(values: Sequence[float]) -> dict[str, float]:

@@ -1,36 +1,42 @@
-"""How many may write at once: lowered at once when writing turns slow, raised one at a time while it pays.
+"""How many may write at once: lowered at once when writing turns slow, raised in steps while that pays.
 
 Additive increase and multiplicative decrease, as TCP does it (Chiu and Jain, 1989), with one question more. A database
 that is shared or small gets slower with every writer long before it gets faster, so latency alone would push the limit
-down to its floor, or, measured against a baseline that follows it, up to its ceiling. So a step up is a trial: it stays
-only if the rows per second rose by a fair part of what a writer brings. Now and then a step down is tried too.
+down to its floor, or, measured against a baseline that follows it, up to its ceiling. So a step up is a trial
+(`trials`): it stays only if it brings more rows per second. Now and then a step down is tried in the same way.
 
 No clock and no measuring here: samples come in, moves come out.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from math import ceil
+from statistics import median
 from typing import NamedTuple
 
 from consumers.core.errors import Misconfigured
+from consumers.core.trials import Rest, Trial
 
 START = 2
 DOWN = 0.7
 """What a limit is multiplied by when something is wrong."""
 SLOW = 1.7
 """Rows that take so many times as long to write as usual mean that something is wrong."""
-PAYS, PAYS_IN_A_CROWD = 0.2, 0.35
-"""The part of what the others bring each that one writer more must bring."""
-ALWAYS_PAYS = 0.1
-"""But who brings so much more of the whole is welcome in any case."""
+PAYS, PAYS_SHARED = 0.1, 0.2
+"""The part of the rows per second that twice the writers must bring to be worth it, and where others use the database
+too, who pay for each of them; fewer writers, in proportion."""
+CHANGED = 1.3
+"""Rows that take so many times as long as after the last trial, or so much less: what pays now is an open question."""
 LEAST_CHUNKS, CHUNKS_PER_WRITER = 8, 4
 """What a limit is judged by."""
 CALM_LOOKS = 3
 """So many looks without trouble say that it was not the limit which made it."""
 POOL_WAIT = 0.05
-CPU_IN_A_CROWD = 60.0
+PRESSED, EASED = 60.0, 30.0
+"""Percent of the time in which processors are waited for: so much is pressure, and so little is none any more."""
+OTHERS = 2
+"""So many busy backends of others share the database with us."""
 REPLICA_LAG = 10.0
 
 
@@ -39,6 +45,8 @@ class Move(NamedTuple):
 
     value: int
     reason: str
+    is_turn: bool = False
+    """Within a trial, whose beginning and end are worth saying, not its turns."""
 
 
 class Signals(NamedTuple):
@@ -58,51 +66,36 @@ class Signals(NamedTuple):
     """Seconds that the slowest replica is behind."""
 
 
-class _Sample(NamedTuple):
-    cost: float
-    writers: int
+class Written(NamedTuple):
+    """A chunk that was written."""
+
+    at: float
+    """When that was done, in seconds by any clock."""
+    rows: float
+    seconds: float
+    """What it took."""
     wanted: bool
+    """Whether somebody else waited to write then."""
 
 
-@dataclass(frozen=True)
-class _Pace:
-    """How it went over a round: `cost` in seconds per row, `rate` in rows per second (Little's law)."""
+class _Pace(NamedTuple):
+    """How a round went: `cost` in seconds per row, `rate` in rows per second, and how many wrote on average."""
 
     cost: float
     rate: float
+    writers: float
     wanted: bool
 
     @classmethod
-    def of(cls, samples: list[_Sample]) -> _Pace:
-        """Without the cheapest and the dearest eighth: a checkpoint is not the rule."""
-        cut = len(samples) // 8
-        costs = sorted(sample.cost for sample in samples)[cut : len(samples) - cut]
-        cost = sum(costs) / len(costs)
-        writers = sum(sample.writers for sample in samples) / len(samples)
-        return cls(cost, writers / cost, 2 * sum(sample.wanted for sample in samples) >= len(samples))
-
-    def blended(self, later: _Pace) -> _Pace:
-        """The usual, after one round more."""
-        cost, rate = (0.7 * old + 0.3 * new for old, new in ((self.cost, later.cost), (self.rate, later.rate)))
-        return _Pace(cost, rate, later.wanted)
-
-
-class _Rest:
-    """Rounds until something is tried again: twice as many after each time in vain."""
-
-    LONGEST = 256
-
-    def __init__(self, first: int) -> None:
-        self._first = self._length = self._left = first
-
-    def is_over(self) -> bool:
-        """To be asked once a round."""
-        self._left -= 1
-        return self._left < 0
-
-    def begin(self, *, in_vain: bool) -> None:
-        self._length = min(2 * max(1, self._length), self.LONGEST) if in_vain else self._first
-        self._left = self._length
+    def of(cls, chunks: Sequence[Written], since: float) -> _Pace:
+        """The cost is the median: a chunk that met a checkpoint is not the rule."""
+        elapsed = max(chunks[-1].at - since, 1e-9)
+        return cls(
+            median(chunk.seconds / chunk.rows for chunk in chunks),
+            sum(chunk.rows for chunk in chunks) / elapsed,
+            sum(chunk.seconds for chunk in chunks) / elapsed,
+            2 * sum(chunk.wanted for chunk in chunks) >= len(chunks),
+        )
 
 
 class Limiter:
@@ -121,14 +114,20 @@ class Limiter:
             )
         self._floor, self._ceiling = floor, ceiling
         self._exact = float(min(max(START, floor), ceiling))
-        self._samples: list[_Sample] = []
+        self._round: list[Written] = []
+        self._since: float | None = None
+        """When the round began."""
         self._to_skip = 0
-        self._usual: _Pace | None = None
-        self._before_trial: float | None = None
+        self._usual: float | None = None
+        """Seconds per row."""
+        self._after_trial = 0.0
+        """What was usual soon after the last one."""
+        self._trial: Trial | None = None
         self._before_trouble: float | None = None
         """What to go back to when there is no more trouble."""
         self._calm_looks = CALM_LOOKS
-        self._is_crowded = False
+        self._is_pressed = self._is_shared = False
+        """Whether processors are waited for, by ourselves too, and whether others use the database."""
         self._lag = 0.0
         self._forget_rests()
 
@@ -136,29 +135,35 @@ class Limiter:
     def limit(self) -> int:
         return int(self._exact)
 
-    def wrote(self, cost: float, *, writers: int, wanted: bool) -> Move | None:
-        """A chunk was written at `cost` seconds per row while so many wrote, itself included; `wanted`: somebody waited
-        to write. While little is written nothing can be learnt."""
-        if 2 * writers < self.limit or cost <= 0:
+    def wrote(self, chunk: Written) -> Move | None:
+        """To be told of every chunk, in the order in which they were written."""
+        if chunk.rows <= 0 or chunk.seconds <= 0:
             return None
         if self._to_skip:
             self._to_skip -= 1  # it began under another limit
+            self._since = chunk.at
             return None
-        self._samples.append(_Sample(cost, writers, wanted))
-        if len(self._samples) < max(LEAST_CHUNKS, CHUNKS_PER_WRITER * self.limit):
+        if self._since is None:
+            self._since = chunk.at - chunk.seconds
+        self._round.append(chunk)
+        if len(self._round) < max(LEAST_CHUNKS, CHUNKS_PER_WRITER * self.limit):
             return None
-        pace, self._samples = _Pace.of(self._samples), []
-        return self._steer(pace) if self._before_trial is None else self._judge(pace)
+        pace = _Pace.of(self._round, self._since)
+        self._round, self._since = [], chunk.at
+        if 2 * pace.writers < self.limit:
+            return None  # while little is written nothing can be learnt
+        return self._steer(pace) if self._trial is None else self._judge(self._trial, pace)
 
     def saw(self, signals: Signals) -> Move | None:
         """A look at what is outside. Trouble lowers the limit at every look, and nothing raises it meanwhile. When it
         is over, what was before is there again; only most of it, if giving it back brought the trouble back."""
-        self._is_crowded = signals.cpu >= CPU_IN_A_CROWD or signals.others > max(1, signals.ours)
+        self._look_around(signals)
         trouble, self._lag = self._trouble(signals), signals.replica_lag
         before = self._before_trouble
         if trouble:
             if not before:
-                before = self._exact if self._calm_looks >= CALM_LOOKS else ceil(self._exact * DOWN)
+                before = self._trial.present if self._trial else self._exact
+                before = before if self._calm_looks >= CALM_LOOKS else ceil(before * DOWN)
             self._before_trouble, self._calm_looks = before, 0
             return self._lower(trouble)
         self._before_trouble, self._calm_looks = None, self._calm_looks + 1
@@ -168,6 +173,14 @@ class Limiter:
     def is_troubled(self) -> bool:
         """Whether there was trouble at the last look."""
         return self._before_trouble is not None
+
+    def _look_around(self, signals: Signals) -> None:
+        """Where others come or go, what pays is open again."""
+        is_pressed = signals.cpu >= (EASED if self._is_pressed else PRESSED)
+        is_shared = signals.others >= OTHERS
+        if (is_pressed, is_shared) != (self._is_pressed, self._is_shared):
+            self._is_pressed, self._is_shared = is_pressed, is_shared
+            self._forget_rests()
 
     def _trouble(self, signals: Signals) -> str:
         if 2 * signals.blocked > signals.ours:
@@ -180,67 +193,72 @@ class Limiter:
 
     def resume(self, under_way: int) -> None:
         """After a time in which somebody else set the limit: so many writes of then are still under way."""
-        self._usual = self._before_trial = None
-        self._samples, self._to_skip = [], under_way
+        self._usual = None
+        self._round, self._to_skip = [], under_way
+        if self._trial is not None:
+            self._trial.begin_turn_again()
+            self._exact = self._trial.next
 
     # ---- at the end of a round --------------------------------------------------------------------------------------
 
     def _steer(self, pace: _Pace) -> Move | None:
-        usual = self._usual
-        if usual is not None and pace.cost > SLOW * usual.cost:
-            return self._lower(f"a row takes {pace.cost / usual.cost:.1f} times as long to write as before")
-        if usual is not None and usual.cost > SLOW * pace.cost:
+        if self._usual is None:
+            self._usual = self._after_trial = pace.cost
+        elif pace.cost > SLOW * self._usual:
             self._forget_rests()
-            usual = None
-        self._usual = pace if usual is None else usual.blended(pace)
+            return self._lower(f"a row takes {pace.cost / self._usual:.1f} times as long to write as before")
+        self._usual = 0.7 * self._usual + 0.3 * pace.cost
+        if not 1 / CHANGED <= self._usual / self._after_trial <= CHANGED:
+            self._forget_rests()
+            self._after_trial = self._usual
         return self._try(pace)
 
     def _try(self, pace: _Pace) -> Move | None:
         """Begin a trial, if one is due."""
+        if self.is_troubled:
+            return None
         is_up_due, is_down_due = self._rest_up.is_over(), self._rest_down.is_over()
-        step = max(1, self.limit // 4)
-        if is_up_due and pace.wanted and not self.is_troubled and self.limit < self._ceiling:
-            self._before_trial = self._exact
-            return self._set(self._exact + step, f"all {self.limit} write and others wait: trying more")
+        if is_up_due and pace.wanted and self.limit < self._ceiling:
+            more = min(self._exact + max(1, self.limit // 2), self._ceiling)
+            return self._begin(more, pace, f"all {self.limit} write and others wait: trying more")
         if is_down_due and self.limit > self._floor:
-            self._before_trial = self._exact
-            return self._set(self._exact - step, "trying whether fewer do as well")
+            fewer = max(self._exact - max(1, self.limit // 4), self._floor)
+            return self._begin(fewer, pace, "trying whether fewer do as well")
         return None
 
-    def _judge(self, pace: _Pace) -> Move | None:
-        """End a trial: of the two limits, the lower one unless the higher one pays."""
-        before, self._before_trial = self._before_trial, None
-        usual = self._usual
-        if before is None or usual is None:
-            return None
-        is_up = self._exact > before
-        low, high = (int(before), self.limit) if is_up else (self.limit, int(before))
-        gain = pace.rate / usual.rate - 1 if is_up else usual.rate / pace.rate - 1
-        share = PAYS_IN_A_CROWD if self._is_crowded else PAYS
-        pays = gain >= min(ALWAYS_PAYS, share * max(1, high - low) / low)
-        rest = self._rest_up if is_up else self._rest_down
-        rest.begin(in_vain=pays != is_up)
-        if pays == is_up:
-            self._usual = pace
-            return None
-        return self._set(before, f"{high} writers bring {gain:+.0%} over {low}")
+    def _begin(self, other: float, pace: _Pace, reason: str) -> Move | None:
+        self._trial = Trial(self._exact, other, pace.rate, PAYS_SHARED if self._is_shared else PAYS)
+        return self._set(other, reason)
+
+    def _judge(self, trial: Trial, pace: _Pace) -> Move | None:
+        """After one more round of a trial."""
+        trial.note(pace.rate)
+        pays = trial.does_pay()
+        if pays is None:
+            return self._set(trial.next, "taking turns until it is clear", is_turn=True)
+        self._trial = None
+        rest = self._rest_up if trial.is_up else self._rest_down
+        rest.begin(in_vain=pays != trial.is_up)
+        if pays == trial.is_up:
+            self._usual = self._after_trial = pace.cost
+        found = f"{int(trial.high)} writers bring {trial.gain:+.0%} over {int(trial.low)}"
+        return self._set(trial.high if pays else trial.low, found)
 
     # ---- moving -----------------------------------------------------------------------------------------------------
 
     def _lower(self, reason: str) -> Move | None:
-        """Down at once; what was usual so far and what was tried in vain no longer count."""
-        self._usual = self._before_trial = None
-        self._samples = []
-        self._forget_rests()
-        return self._set(self._exact * DOWN, reason)
+        """Down at once; what was usual so far no longer counts."""
+        before, self._trial = self._trial.low if self._trial else self._exact, None
+        self._usual = None
+        return self._set(before * DOWN, reason)
 
-    def _set(self, exact: float, reason: str) -> Move | None:
+    def _set(self, exact: float, reason: str, *, is_turn: bool = False) -> Move | None:
         before = self.limit
         self._exact = min(max(exact, float(self._floor)), float(self._ceiling))
         if self.limit == before:
             return None
-        self._to_skip = max(before, self.limit)
-        return Move(self.limit, reason)
+        self._round, self._to_skip = [], max(before, self.limit)
+        return Move(self.limit, reason, is_turn)
 
     def _forget_rests(self) -> None:
-        self._rest_up, self._rest_down = _Rest(0), _Rest(8)
+        self._rest_up, self._rest_down = Rest(0), Rest(4)

@@ -9,7 +9,8 @@ from consumers.core.errors import Misconfigured
 from consumers.core.limiter import Move
 
 LOOK_BACK = 5
-"""Chunks that a size is judged by: one that met a checkpoint is not the rule."""
+"""Chunks that must all say the same before the size is changed: one that met a checkpoint is not the rule, and what
+writing takes differs by half from one chunk to the next though nothing has changed."""
 SHRINK, GROW = 0.5, 1.5
 """The most that one move changes."""
 TOLERANCE = 1.5
@@ -37,18 +38,20 @@ class ChunkSize:
 
     def wrote(self, rows: int, seconds: float) -> Move | None:
         """A chunk of so many records was written. Small ones tell little: they cost a transaction too."""
-        if 2 * rows <= self.size or seconds <= 0:
+        if 2 * rows <= self.size or seconds / rows <= 0:
             return None
         self._seconds.append(seconds / rows)
         if len(self._seconds) < LOOK_BACK:
             return None
         cost = median(self._seconds)
-        wanted = min(self._target / cost, 2.0 * self._ceiling)
-        if wanted * TOLERANCE < self.size:
-            return self._set(int(max(wanted, self.size * SHRINK)), cost)
-        if wanted > TOLERANCE * self.size:
+        if self._wanted(min(self._seconds)) * TOLERANCE < self.size:
+            return self._set(int(max(self._wanted(cost), self.size * SHRINK)), cost)
+        if self._wanted(max(self._seconds)) > TOLERANCE * self.size:
             return self._set(int(self.size * GROW) + 1, cost)
         return None
+
+    def _wanted(self, cost: float) -> float:
+        return min(self._target / cost, 2.0 * self._ceiling)
 
     def _set(self, size: int, cost: float) -> Move | None:
         before, self.size = self.size, min(max(size, self._floor), self._ceiling)

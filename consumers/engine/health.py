@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from consumers.concurrency import Permits, monotonic, sleep
-from consumers.core.limiter import Limiter, Move, Signals
+from consumers.core.limiter import Limiter, Move, Signals, Written
 from consumers.core.policies import BatchPolicy
 from consumers.core.sizing import ChunkSize
 from consumers.engine.events import Events
@@ -48,6 +48,8 @@ class Health:
         self.is_ordered = False
         """Whether the limit is held by hand."""
         self.is_fixed = self._limiter is None
+        self.moved_at = 0.0
+        """When the limit was changed last."""
         self._look = look or SignalReader(settings.database).read
         self._written_since_look = 0
 
@@ -56,6 +58,7 @@ class Health:
         the settings."""
         self.is_ordered = limit is not None
         self.is_fixed = self.is_ordered or self._limiter is None
+        self.moved_at = monotonic()
         if limit is not None:
             self.gate.limit = limit
         elif self._limiter is not None:
@@ -64,11 +67,12 @@ class Health:
         else:
             self.gate.limit = self.ceiling
 
-    def wrote(self, cost: float) -> None:
-        """A chunk was written, at a cost per row in any unit that stays the same."""
+    def wrote(self, rows: float, seconds: float) -> None:
+        """A chunk was just written; rows may be in any unit that stays the same."""
         self._written_since_look += 1
         if self._limiter is not None and not self.is_fixed:
-            self._follow(self._limiter.wrote(cost, writers=self.writing, wanted=self.gate.waiting > 0))
+            chunk = Written(monotonic(), rows, seconds, wanted=self.gate.waiting > 0)
+            self._follow(self._limiter.wrote(chunk))
 
     @property
     def is_troubled(self) -> bool:
@@ -93,7 +97,9 @@ class Health:
     def _follow(self, move: Move | None) -> None:
         if move is not None:
             before, self.gate.limit = self.gate.limit, move.value
-            self.tell("writers at once", before, move)
+            self.moved_at = monotonic()
+            if not move.is_turn:
+                self.tell("writers at once", before, move)
 
 
 class Pace:
@@ -137,17 +143,19 @@ class Pace:
         try:
             yield
             if more and rows:
-                self._wrote(rows, monotonic() - start)
+                self._wrote(rows, start, monotonic() - start)
         finally:
             self.health.writing -= 1
 
-    def _wrote(self, rows: int, seconds: float) -> None:
-        self._resize(rows, seconds)
+    def _wrote(self, rows: int, start: float, seconds: float) -> None:
+        if start >= self.health.moved_at:  # so many others at once is what a chunk's time depends on
+            self._resize(rows, seconds)
         self._usual_rows = 0.9 * self._usual_rows + 0.1 * rows if self._usual_rows else float(rows)
         if 2 * rows >= self._usual_rows:  # a row of a small chunk has more of the transaction's cost to bear
-            cost = seconds / rows
-            self._unit = self._unit or cost  # consumers differ: each measures by what its own first chunk took
-            self.health.wrote(cost / self._unit if self._unit else 0.0)
+            self._unit = (
+                self._unit or seconds / rows
+            )  # consumers differ: each measures by what its own first chunk took
+            self.health.wrote(rows * self._unit, seconds)
 
     @property
     def _is_held(self) -> bool:

@@ -33,6 +33,7 @@ def test_each_setting_has_its_own_rates_limits_and_neighbours() -> None:
     assert (adaptive["rows_per_second"], fixed["rows_per_second"]) == (100, 200)
     assert (adaptive["limits"], fixed["limits"]) == ([3], [4])
     assert (adaptive["probe_ms"]["p95"], fixed["probe_ms"]["p95"]) == (5.0, 50.0)
+    assert (adaptive["to_adaptive"], fixed["to_adaptive"]) == (1.0, 2.0)
     assert adaptive["pgbench_tps"] == pytest.approx(10, rel=0.05)
 
 

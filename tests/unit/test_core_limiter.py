@@ -12,15 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.core.errors import Misconfigured
-from consumers.core.limiter import CALM_LOOKS, DOWN, Limiter, Move, Signals
+from consumers.core.limiter import CALM_LOOKS, DOWN, Limiter, Move, Signals, Written
 
 CALM = Signals(ours=4)
 
 bounds = st.tuples(st.integers(1, 8), st.integers(0, 30)).map(lambda pair: (pair[0], pair[0] + pair[1]))
 writes = st.builds(
-    lambda cost, writers, wanted: lambda limiter: limiter.wrote(cost, writers=writers, wanted=wanted),
+    lambda *values: lambda limiter: limiter.wrote(Written(*values)),
+    st.floats(0, 1e6),
     st.floats(0, 1e3),
-    st.integers(1, 40),
+    st.floats(0, 1e3),
     st.booleans(),
 )
 looks = st.builds(
@@ -34,12 +35,24 @@ looks = st.builds(
 )
 
 
+class Writing:
+    """Chunks of a row, as so many writers write them one after another."""
+
+    def __init__(self, limiter: Limiter) -> None:
+        self.limiter, self.now = limiter, 0.0
+
+    def write(self, cost: float, writers: int, *, wanted: bool = True) -> Move | None:
+        self.now += cost / writers
+        return self.limiter.wrote(Written(self.now, 1.0, cost, wanted))
+
+
 class Work:
     """Writers on a database that lets `capacity` of them write at full speed, and shares itself among more."""
 
     def __init__(self, limiter: Limiter, capacity: float, *, lanes: int = 40, noise: float = 0.0) -> None:
         self.limiter, self.capacity, self.lanes, self.noise = limiter, capacity, lanes, noise
         self.slower = 1.0
+        self.writing = Writing(limiter)
         self.moves: list[Move] = []
         self._random = random.Random(7)
 
@@ -47,7 +60,7 @@ class Work:
         for _ in range(chunks):
             writers = min(self.lanes, self.limiter.limit)
             cost = self.slower * max(1.0, writers / self.capacity) * self._random.lognormvariate(0, self.noise)
-            self.note(self.limiter.wrote(cost, writers=writers, wanted=self.lanes > writers))
+            self.note(self.writing.write(cost, writers, wanted=self.lanes > writers))
 
     def note(self, move: Move | None) -> None:
         if move is not None:
@@ -83,17 +96,17 @@ def test_a_limit_that_nobody_waits_for_is_never_raised_above_what_it_was(
     between: tuple[int, int], chunks: list[tuple[float, int]]
 ) -> None:
     limiter = Limiter(*between)
-    start = limiter.limit
+    start, writing = limiter.limit, Writing(limiter)
     for cost, writers in chunks:
-        limiter.wrote(cost, writers=writers, wanted=False)
+        writing.write(cost, writers, wanted=False)
         assert limiter.limit <= start
 
 
 @given(st.lists(st.tuples(st.floats(0.001, 10), st.booleans()), max_size=300))
 def test_samples_of_less_than_half_the_limit_move_nothing(chunks: list[tuple[float, bool]]) -> None:
-    limiter = Limiter(8, 16)
+    writing = Writing(Limiter(8, 16))
     for cost, wanted in chunks:
-        assert limiter.wrote(cost, writers=3, wanted=wanted) is None
+        assert writing.write(cost, 3, wanted=wanted) is None
 
 
 @pytest.mark.parametrize("capacity", [1, 2, 3, 4, 6, 10])
@@ -117,7 +130,7 @@ def test_it_goes_up_in_steps_and_to_its_ceiling_if_that_pays() -> None:
 def test_rows_that_suddenly_take_longer_lower_it_within_one_round() -> None:
     work = Work(Limiter(1, 16), 8)
     work.write(3_000)
-    while work.limiter._before_trial is not None:
+    while work.limiter._trial is not None:
         work.write()
     before = work.limiter.limit
     work.slower, work.moves = 3.0, []
@@ -226,26 +239,102 @@ def test_a_replica_that_falls_back_lowers_it_but_not_one_that_is_late_by_design(
     assert limiter.saw(Signals(ours=2, replica_lag=3_600)) is None
 
 
-@pytest.mark.parametrize(("signals", "most"), [(CALM, 4), (Signals(ours=4, cpu=90), 3), (Signals(ours=4, others=9), 3)])
-def test_in_a_crowd_one_more_must_bring_more(signals: Signals, most: int) -> None:
-    """The fourth writer brings 8 %, which is 24 % of what the others bring each."""
+@pytest.mark.parametrize(("signals", "most"), [(CALM, 4), (Signals(ours=4, cpu=90), 4), (Signals(ours=4, others=9), 3)])
+def test_what_others_share_must_bring_more(signals: Signals, most: int) -> None:
+    """The fourth writer brings 8 %, which is 20 % for twice the writers."""
     rates = {1: 1.0, 2: 1.8, 3: 2.5, 4: 2.7}
     limiter, reached = Limiter(1, 4), []
-    for _ in range(600):
+    writing = Writing(limiter)
+    for _ in range(3_000):
         limiter.saw(signals)
         writers = limiter.limit
-        limiter.wrote(writers / rates[writers], writers=writers, wanted=True)
+        writing.write(writers / rates[writers], writers)
         reached.append(limiter.limit)
-    assert max(reached[-200:], key=reached[-200:].count) == most
+    assert max(reached[-1_000:], key=reached[-1_000:].count) == most
+
+
+@pytest.mark.parametrize("crowd", [Signals(ours=4, cpu=90), Signals(ours=4, others=9)], ids=["processors", "backends"])
+def test_where_others_come_or_go_what_was_tried_in_vain_is_tried_again(crowd: Signals) -> None:
+    work = Work(Limiter(1, 16), 4)
+    work.write(3_000)  # trials have become rare
+    for signals in (crowd, CALM):
+        work.moves = []
+        work.write(100)
+        assert work.moves == []
+        work.limiter.saw(signals)
+        work.write(100)
+        assert work.moves
+        work.write(3_000)
+
+
+def test_pressure_that_hovers_does_not_look_like_others_coming_and_going() -> None:
+    work = Work(Limiter(1, 16), 4)
+    work.limiter.saw(Signals(ours=4, cpu=61))
+    work.write(3_000)
+    work.moves = []
+    for _ in range(5):
+        for pressure in (59, 61):
+            work.limiter.saw(Signals(ours=4, cpu=pressure))
+            work.write(20)
+    assert work.moves == []
+
+
+def test_a_step_that_is_not_clear_at_once_takes_turns_and_only_its_beginning_and_end_are_worth_saying() -> None:
+    work = Work(Limiter(1, 4), 2.1)
+    while sum(not move.is_turn for move in work.moves) < 2:
+        work.write()
+    begin, *turns, end = work.moves
+    assert (begin.value, begin.reason) == (3, "all 2 write and others wait: trying more")
+    assert {move.is_turn for move in turns} == {True}
+    assert [move.value for move in turns] == [2, 3] * (len(turns) // 2)
+    assert (end.value, end.reason, end.is_turn) == (2, "3 writers bring +5% over 2", False)
+
+
+def test_a_trial_that_somebody_came_between_goes_on_and_does_not_stay_where_it_was() -> None:
+    work = Work(Limiter(1, 4), 2.1)
+    while work.limiter._trial is None:
+        work.write()
+    trial = work.limiter._trial
+    assert work.limiter.limit == 3
+    work.limiter.resume(0)
+    assert (work.limiter.limit, work.limiter._trial) == (2, trial)
+
+
+def test_what_was_tried_in_vain_before_trouble_still_counts_after_it() -> None:
+    work = Work(Limiter(1, 16), 4)
+    work.write(3_000)  # trials have become rare
+    work.limiter.saw(Signals(ours=4, blocked=4))
+    work.limiter.saw(CALM)
+    work.moves = []
+    work.write(100)
+    assert work.moves == []
+
+
+def test_what_is_lowered_during_a_trial_is_the_lower_of_the_two() -> None:
+    work = Work(Limiter(1, 16), 40)
+    while work.limiter.limit < 9:
+        work.write()
+    assert work.limiter._trial is not None
+    assert work.limiter.saw(Signals(ours=9, blocked=9)) == Move(4, "9 of 9 active backends wait for locks")
+    assert work.limiter.saw(CALM) == Move(6, "what held it up is over")
+
+
+def test_nothing_is_tried_while_something_is_wrong() -> None:
+    work = Work(Limiter(1, 16), 8)
+    work.write(500)
+    work.limiter.saw(Signals(ours=8, blocked=8))
+    work.moves = []
+    work.write(2_000)
+    assert work.moves == []
 
 
 def test_writes_begun_under_a_limit_of_somebody_elses_tell_nothing() -> None:
     work = Work(Limiter(1, 16), 4)
     work.write(50)
-    before = work.limiter.limit
     work.limiter.resume(16)
+    before = work.limiter.limit
     for _ in range(16):
-        assert work.limiter.wrote(99.0, writers=16, wanted=True) is None
+        assert work.writing.write(99.0, 16) is None
     work.write(7)
     assert work.limiter.limit == before
 

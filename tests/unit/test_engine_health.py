@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,37 @@ def test_writing_that_turns_slow_lowers_the_gate(clock: Hand) -> None:
     write(pace, clock, 0.05, 8)
     assert health.gate.limit == 1
     assert health.last_move == "writers at once 2 to 1: a row takes 2.5 times as long to write as before"
+
+
+def test_chunks_begun_beside_more_writers_say_nothing_of_their_size(clock: Hand) -> None:
+    health = Health(SETTINGS)
+    pace = pace_of(health)
+    health.fix(8)
+    for _ in range(20):
+        with health.gate, pace.writing(1_000, more=True):
+            health.fix(8)
+            clock.now += 0.1
+            health.fix(None)
+            clock.now += 0.9
+    assert pace.batch == BATCH
+    write(pace, clock, 1.0, 5)
+    assert pace.batch.chunk_records == 500
+
+
+def test_a_trial_is_said_when_it_begins_and_when_it_ends(clock: Hand, caplog: pytest.LogCaptureFixture) -> None:
+    health = Health(SETTINGS, look=lambda: None)
+    limits = []
+    with caplog.at_level(logging.INFO, "consumers"):
+        while len(caplog.messages) < 2:
+            limits.append(health.gate.limit)
+            rate = 1.12 if limits[-1] == 2 else 1.0  # just worth it, which takes turns to tell
+            clock.now += 0.1 / rate
+            health.wrote(1.0, 0.1 / rate * limits[-1])
+    assert sum(before != later for before, later in pairwise(limits)) > 2
+    assert caplog.messages == [
+        "writers at once 2 to 1: trying whether fewer do as well",
+        "writers at once 1 to 2: 2 writers bring +12% over 1",
+    ]
 
 
 def test_chunks_that_waited_for_a_lock_are_not_made_smaller(clock: Hand) -> None:
