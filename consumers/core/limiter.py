@@ -34,9 +34,9 @@ CALM_LOOKS = 3
 """So many looks without trouble say that it was not the limit which made it."""
 POOL_WAIT = 0.05
 PRESSED, EASED = 60.0, 30.0
-"""Percent of the time in which processors are waited for: so much is pressure, and so little is none any more."""
-OTHERS = 2
-"""So many busy backends of others share the database with us."""
+"""Percent of the time in which processors are waited for: from so much on they are short, until it is less."""
+SHARED, ALONE = 2.0, 1.0
+"""Busy backends of others, on average: from so many on they share the database with us, until they are fewer."""
 REPLICA_LAG = 10.0
 
 
@@ -126,6 +126,7 @@ class Limiter:
         self._before_trouble: float | None = None
         """What to go back to when there is no more trouble."""
         self._calm_looks = CALM_LOOKS
+        self._others = 0.0
         self._is_pressed = self._is_shared = False
         """Whether processors are waited for, by ourselves too, and whether others use the database."""
         self._lag = 0.0
@@ -152,7 +153,9 @@ class Limiter:
         self._round, self._since = [], chunk.at
         if 2 * pace.writers < self.limit:
             return None  # while little is written nothing can be learnt
-        return self._steer(pace) if self._trial is None else self._judge(self._trial, pace)
+        if self._trial is None or self.is_troubled:
+            return self._steer(pace)
+        return self._judge(self._trial, pace)
 
     def saw(self, signals: Signals) -> Move | None:
         """A look at what is outside. Trouble lowers the limit at every look, and nothing raises it meanwhile. When it
@@ -161,23 +164,36 @@ class Limiter:
         trouble, self._lag = self._trouble(signals), signals.replica_lag
         before = self._before_trouble
         if trouble:
-            if not before:
-                before = self._trial.present if self._trial else self._exact
-                before = before if self._calm_looks >= CALM_LOOKS else ceil(before * DOWN)
-            self._before_trouble, self._calm_looks = before, 0
+            self._before_trouble, self._calm_looks = before or self._to_return_to(), 0
             return self._lower(trouble)
         self._before_trouble, self._calm_looks = None, self._calm_looks + 1
-        return self._set(before, "what held it up is over") if before and before > self.limit else None
+        return self._return(before) if before else None
 
     @property
     def is_troubled(self) -> bool:
         """Whether there was trouble at the last look."""
         return self._before_trouble is not None
 
+    def _to_return_to(self) -> float:
+        """The limit for the time after trouble that has just begun. A trial goes on where it was, unless it is the
+        limit's own fault."""
+        before = self._trial.present if self._trial else self._exact
+        if self._calm_looks >= CALM_LOOKS:
+            return before
+        self._trial = None
+        return float(ceil(before * DOWN))
+
+    def _return(self, before: float) -> Move | None:
+        self._round, self._since = [], None
+        if self._trial is not None:
+            self._trial.begin_turn_again()
+        return self._set(before, "what held it up is over") if before > self.limit else None
+
     def _look_around(self, signals: Signals) -> None:
         """Where others come or go, what pays is open again."""
+        self._others += 0.3 * (signals.others - self._others)
         is_pressed = signals.cpu >= (EASED if self._is_pressed else PRESSED)
-        is_shared = signals.others >= OTHERS
+        is_shared = self._others >= (ALONE if self._is_shared else SHARED)
         if (is_pressed, is_shared) != (self._is_pressed, self._is_shared):
             self._is_pressed, self._is_shared = is_pressed, is_shared
             self._forget_rests()
@@ -205,6 +221,7 @@ class Limiter:
         if self._usual is None:
             self._usual = self._after_trial = pace.cost
         elif pace.cost > SLOW * self._usual:
+            self._trial = None
             self._forget_rests()
             return self._lower(f"a row takes {pace.cost / self._usual:.1f} times as long to write as before")
         self._usual = 0.7 * self._usual + 0.3 * pace.cost
@@ -248,7 +265,7 @@ class Limiter:
 
     def _lower(self, reason: str) -> Move | None:
         """Down at once; what was usual so far no longer counts."""
-        before, self._trial = self._trial.low if self._trial else self._exact, None
+        before = min(self._exact, self._trial.low) if self._trial else self._exact
         self._usual = None
         return self._set(before * DOWN, reason)
 

@@ -256,25 +256,26 @@ def test_what_others_share_must_bring_more(signals: Signals, most: int) -> None:
 @pytest.mark.parametrize("crowd", [Signals(ours=4, cpu=90), Signals(ours=4, others=9)], ids=["processors", "backends"])
 def test_where_others_come_or_go_what_was_tried_in_vain_is_tried_again(crowd: Signals) -> None:
     work = Work(Limiter(1, 16), 4)
-    work.write(3_000)  # trials have become rare
+    work.write(12_000)  # trials have become rare
     for signals in (crowd, CALM):
         work.moves = []
         work.write(100)
         assert work.moves == []
-        work.limiter.saw(signals)
+        for _ in range(9):
+            work.limiter.saw(signals)
         work.write(100)
         assert work.moves
-        work.write(3_000)
+        work.write(12_000)
 
 
-def test_pressure_that_hovers_does_not_look_like_others_coming_and_going() -> None:
+def test_what_hovers_does_not_look_like_others_coming_and_going() -> None:
     work = Work(Limiter(1, 16), 4)
-    work.limiter.saw(Signals(ours=4, cpu=61))
-    work.write(3_000)
+    work.limiter.saw(Signals(ours=4, others=9, cpu=61))
+    work.write(12_000)
     work.moves = []
     for _ in range(5):
-        for pressure in (59, 61):
-            work.limiter.saw(Signals(ours=4, cpu=pressure))
+        for others, pressure in ((1, 59), (3, 61)):
+            work.limiter.saw(Signals(ours=4, others=others, cpu=pressure))
             work.write(20)
     assert work.moves == []
 
@@ -302,7 +303,7 @@ def test_a_trial_that_somebody_came_between_goes_on_and_does_not_stay_where_it_w
 
 def test_what_was_tried_in_vain_before_trouble_still_counts_after_it() -> None:
     work = Work(Limiter(1, 16), 4)
-    work.write(3_000)  # trials have become rare
+    work.write(12_000)  # trials have become rare
     work.limiter.saw(Signals(ours=4, blocked=4))
     work.limiter.saw(CALM)
     work.moves = []
@@ -316,7 +317,32 @@ def test_what_is_lowered_during_a_trial_is_the_lower_of_the_two() -> None:
         work.write()
     assert work.limiter._trial is not None
     assert work.limiter.saw(Signals(ours=9, blocked=9)) == Move(4, "9 of 9 active backends wait for locks")
+    assert work.limiter.saw(Signals(ours=9, blocked=9)) == Move(2, "9 of 9 active backends wait for locks")
     assert work.limiter.saw(CALM) == Move(6, "what held it up is over")
+
+
+def test_a_trial_goes_on_after_trouble_under_the_present_limit() -> None:
+    work = Work(Limiter(1, 4), 2.1)
+    while sum(move.is_turn for move in work.moves) < 4:
+        work.write()
+    trial = work.limiter._trial
+    work.limiter.saw(Signals(ours=2, blocked=2))
+    work.write(100)
+    work.limiter.saw(CALM)
+    assert (work.limiter.limit, work.limiter._trial) == (2, trial)
+    while work.limiter._trial is trial:
+        work.write()
+    assert work.moves[-1].reason == "3 writers bring +5% over 2"
+
+
+def test_a_trial_ends_with_trouble_that_came_back_with_its_limit() -> None:
+    work = Work(Limiter(1, 16), 40)
+    while work.limiter.limit < 9:
+        work.write()
+    for _ in range(2):
+        work.limiter.saw(Signals(ours=9, blocked=9))
+        work.limiter.saw(CALM)
+    assert (work.limiter.limit, work.limiter._trial) == (5, None)
 
 
 def test_nothing_is_tried_while_something_is_wrong() -> None:
