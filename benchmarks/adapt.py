@@ -41,7 +41,7 @@ ROUNDS, LOCK_ROUNDS = 8, 6
 WARM_UP, LEARN, BETWEEN, TURN, LOCKED, AFTER = 5.0, 10.0, 2.0, 4.0, 3.0, 4.0
 COURSE = (("no load", 10.0), ("pgbench", 15.0), ("no load", 8.0), ("lock held", LOCKED), ("processors taken", 15.0))
 # A checkpoint, and whole pages in the log after it, would meet one setting and not the other.
-NO_CHECKPOINTS = ("ALTER SYSTEM SET max_wal_size = '32GB'", "ALTER SYSTEM SET checkpoint_timeout = '1h'")
+NO_CHECKPOINTS = {"max_wal_size": "32GB", "checkpoint_timeout": "1h"}
 PROBE, LOAD = "probe", "load"
 
 
@@ -110,7 +110,7 @@ class Bench:
 @contextmanager
 def consuming(folder: Path) -> Iterator[Bench]:
     """A server with its two databases, a consumer and a light pgbench beside it while the block lasts."""
-    postgres, port = Postgres(folder), free_port()
+    postgres, port = Postgres(folder, settings=NO_CHECKPOINTS), free_port()
     try:
         postgres.start(port, say)
         postgres.wait_until_ready(postgres.url(port))
@@ -118,8 +118,6 @@ def consuming(folder: Path) -> Iterator[Bench]:
         bench = Bench(
             Database.make(postgres.url(port), commands), Pgbench.make(postgres.url(port), folder), folder / "notes"
         )
-        for statement in (*NO_CHECKPOINTS, "SELECT pg_reload_conf()"):
-            bench.database.execute(statement)
         environment = {
             "DATABASE_URL": bench.database.url,
             "DATABASE_POOL_SIZE": str(2 * LANES + 2),

@@ -5,7 +5,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -35,9 +36,10 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Postgres:
-    """PostgreSQL with its data under `state_dir`/postgres."""
+    """PostgreSQL with its data under `state_dir`/postgres, with `settings` beside the usual or in their place."""
 
     state_dir: Path
+    settings: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
     name = addresses.POSTGRES
     title = "PostgreSQL"
@@ -77,7 +79,7 @@ class Postgres:
             report("PostgreSQL: making its data folder")
             tools.make_data(self.data, self._password())
         self._clear_after_a_crash()
-        options = " ".join(f"-c {name}={value}" for name, value in {"port": port, **SETTINGS}.items())
+        options = " ".join(f"-c {name}={value}" for name, value in {"port": port, **SETTINGS, **self.settings}.items())
         how = ("-w", "-t", str(START_SECONDS), "-D", self.data, "-l", self.log, "-o", options)
         tools.run("pg_ctl", "start", *how, log=self.log)
 
