@@ -25,8 +25,10 @@ SLOW = 1.7
 """Rows that take so many times as long to write as usual mean that something is wrong."""
 PAYS, PAYS_IN_A_CROWD = 0.1, 0.0
 """The part of the rows per second that twice the writers must bring to be worth it; fewer writers, in proportion. Where
-processors are short or others use the database, what is had goes by heads: each writer brings so little that it is lost
-in the noise, and all together bring a quarter. There a step stays if it does no harm."""
+processors are short or others use the database, what is had goes by heads: each writer brings little, and all together
+bring up to a quarter. There a step stays if it does no harm."""
+A_PROCESSOR = 4
+"""Where processors are short, trials end at so many writers for each: more would leave others nothing but the queue."""
 CHANGED = 1.3
 """Rows that take so many times as long as after the last trial, or so much less: what pays now is an open question."""
 LEAST_CHUNKS, CHUNKS_PER_WRITER = 8, 4
@@ -102,8 +104,8 @@ class _Pace(NamedTuple):
 class Limiter:
     """The limit on writers of one process. Samples and signals come in any order."""
 
-    def __init__(self, floor: int, ceiling: int) -> None:
-        """The bounds of the limit, both included.
+    def __init__(self, floor: int, ceiling: int, processors: int = 1_000) -> None:
+        """The bounds of the limit, both included; the processors of the machine.
 
         Raises:
             Misconfigured: they leave no room.
@@ -114,6 +116,7 @@ class Limiter:
                 "max_writers or the connections that lanes may hold, whichever is less"
             )
         self._floor, self._ceiling = floor, ceiling
+        self._most_if_pressed = max(floor, min(ceiling, A_PROCESSOR * processors))
         self._exact = float(min(max(START, floor), ceiling))
         self._round: list[Written] = []
         self._since: float | None = None
@@ -128,8 +131,8 @@ class Limiter:
         """What to go back to when there is no more trouble."""
         self._calm_looks = CALM_LOOKS
         self._others = 0.0
-        self._is_crowded = False
-        """Whether processors are waited for, by ourselves too, or others use the database."""
+        self._is_pressed = self._is_shared = False
+        """Whether processors are waited for, by ourselves too; whether others use the database."""
         self._lag = 0.0
         self._forget_rests()
 
@@ -193,10 +196,10 @@ class Limiter:
     def _look_around(self, signals: Signals) -> None:
         """Where others come or go, what pays is open again."""
         self._others += 0.3 * (signals.others - self._others)
-        pressed, shared = (EASED, ALONE) if self._is_crowded else (PRESSED, SHARED)
-        is_crowded = signals.cpu >= pressed or self._others >= shared
-        if is_crowded != self._is_crowded:
-            self._is_crowded = is_crowded
+        is_pressed = signals.cpu >= (EASED if self._is_pressed else PRESSED)
+        is_shared = self._others >= (ALONE if self._is_shared else SHARED)
+        if (is_pressed, is_shared) != (self._is_pressed, self._is_shared):
+            self._is_pressed, self._is_shared = is_pressed, is_shared
             self._forget_rests()
 
     def _trouble(self, signals: Signals) -> str:
@@ -211,6 +214,7 @@ class Limiter:
     def resume(self, under_way: int) -> None:
         """After a time in which somebody else set the limit: so many writes of then are still under way."""
         self._usual = None
+        self._calm_looks = CALM_LOOKS
         self._round, self._to_skip = [], under_way
         if self._trial is not None:
             self._trial.begin_turn_again()
@@ -236,8 +240,9 @@ class Limiter:
         if self.is_troubled:
             return None
         is_up_due, is_down_due = self._rest_up.is_over(), self._rest_down.is_over()
-        if is_up_due and pace.wanted and self.limit < self._ceiling:
-            more = min(self._exact + max(1, self.limit // 2), self._ceiling)
+        most = self._most_if_pressed if self._is_pressed else self._ceiling
+        if is_up_due and pace.wanted and self.limit < most:
+            more = min(self._exact + max(1, self.limit // 2), most)
             return self._begin(more, pace, f"all {self.limit} write and others wait: trying more")
         if is_down_due and self.limit > self._floor:
             fewer = max(self._exact - max(1, self.limit // 4), self._floor)
@@ -245,7 +250,8 @@ class Limiter:
         return None
 
     def _begin(self, other: float, pace: _Pace, reason: str) -> Move | None:
-        self._trial = Trial(self._exact, other, pace.rate, PAYS_IN_A_CROWD if self._is_crowded else PAYS)
+        pays = PAYS_IN_A_CROWD if self._is_pressed or self._is_shared else PAYS
+        self._trial = Trial(self._exact, other, pace.rate, pays)
         return self._set(other, reason)
 
     def _judge(self, trial: Trial, pace: _Pace) -> Move | None:

@@ -15,7 +15,7 @@ from statistics import fmean, median
 NOISE = 0.15
 """How much the ratio of two rounds differs by chance: the standard deviation of its logarithm, by measurement 0.1 on an
 idle server and 0.2 on a busy one."""
-CLEAR = 1.0
+CLEAR = 1.25
 """Standard errors from what would be just worth it."""
 MOST_TURNS = 8
 """After so many the better limit is taken, clear or not."""

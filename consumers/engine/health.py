@@ -11,6 +11,7 @@ one chunk ahead.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -39,7 +40,7 @@ class Health:
         """
         ceiling = min(settings.max_writers or settings.permits, settings.permits)
         self.floor, self.ceiling = min(settings.min_writers, ceiling), ceiling
-        self._limiter = Limiter(self.floor, ceiling) if settings.adaptive else None
+        self._limiter = Limiter(self.floor, ceiling, os.cpu_count() or 1) if settings.adaptive else None
         self.gate = Permits(self._limiter.limit if self._limiter else ceiling)
         """Whoever writes goes through it."""
         self.writing = 0
