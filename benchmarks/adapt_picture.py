@@ -81,7 +81,7 @@ def _phases(found: Findings, top: float, scale: float, *, named: bool) -> list[s
         x, width = LEFT + (block.started - found.start) * scale, (block.ended - block.started) * scale
         if block.phase in ("pgbench", "lock held", "processors taken"):
             lines.append(f'<rect x="{x:.1f}" y="{top}" width="{width:.1f}" height="{PANEL}" fill="{SHADE}"/>')
-        if named:
+        if named and block.phase != "after the lock":  # a narrow one beside it says it all
             lines.append(_text(x + width / 2, top - 18, block.phase, anchor="middle", colour=PALE))
     return lines
 
