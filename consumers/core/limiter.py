@@ -28,7 +28,8 @@ PAYS, PAYS_IN_A_CROWD = 0.1, 0.0
 processors are short or others use the database, what is had goes by heads: each writer brings little, and all together
 bring up to a quarter. There a step stays if it does no harm."""
 A_PROCESSOR = 4
-"""Where processors are short, trials end at so many writers for each: more would leave others nothing but the queue."""
+"""The most writers for each processor where they are short, more would only leave others the queue; half as many where
+others use the database too."""
 CHANGED = 1.3
 """Rows that take so many times as long as after the last trial, or so much less: what pays now is an open question."""
 LEAST_CHUNKS, CHUNKS_PER_WRITER = 8, 4
@@ -116,7 +117,7 @@ class Limiter:
                 "max_writers or the connections that lanes may hold, whichever is less"
             )
         self._floor, self._ceiling = floor, ceiling
-        self._most_if_pressed = max(floor, min(ceiling, A_PROCESSOR * processors))
+        self._processors = processors
         self._exact = float(min(max(START, floor), ceiling))
         self._round: list[Written] = []
         self._since: float | None = None
@@ -157,6 +158,10 @@ class Limiter:
         self._round, self._since = [], chunk.at
         if 2 * pace.writers < self.limit:
             return None  # while little is written nothing can be learnt
+        if self._is_slow(pace):
+            self._trial = None
+            self._forget_rests()
+            return self._lower(f"a row takes {pace.cost / (self._usual or 1):.1f} times as long to write as before")
         if self._trial is None or self.is_troubled:
             return self._steer(pace)
         return self._judge(self._trial, pace)
@@ -171,7 +176,7 @@ class Limiter:
             self._before_trouble, self._calm_looks = before or self._to_return_to(), 0
             return self._lower(trouble)
         self._before_trouble, self._calm_looks = None, self._calm_looks + 1
-        return self._return(before) if before else None
+        return self._return(before) if before else self._heed_others()
 
     @property
     def is_troubled(self) -> bool:
@@ -191,6 +196,7 @@ class Limiter:
         self._round, self._since = [], None
         if self._trial is not None:
             self._trial.begin_turn_again()
+        before = min(before, self._most())
         return self._set(before, "what held it up is over") if before > self.limit else None
 
     def _look_around(self, signals: Signals) -> None:
@@ -201,6 +207,21 @@ class Limiter:
         if (is_pressed, is_shared) != (self._is_pressed, self._is_shared):
             self._is_pressed, self._is_shared = is_pressed, is_shared
             self._forget_rests()
+
+    def _most(self) -> int:
+        """The ceiling as it is now."""
+        if not self._is_pressed:
+            return self._ceiling
+        each = A_PROCESSOR // 2 if self._is_shared else A_PROCESSOR
+        return max(self._floor, min(self._ceiling, each * self._processors))
+
+    def _heed_others(self) -> Move | None:
+        most = self._most()
+        if max(self._exact, self._trial.high if self._trial else 0) <= most:
+            return None
+        self._trial = None
+        others = ", and others use the database" if self._is_shared else ""
+        return self._set(min(self._exact, most), f"processors are short{others}: {most} at the most")
 
     def _trouble(self, signals: Signals) -> str:
         if 2 * signals.blocked > signals.ours:
@@ -222,13 +243,14 @@ class Limiter:
 
     # ---- at the end of a round --------------------------------------------------------------------------------------
 
+    def _is_slow(self, pace: _Pace) -> bool:
+        """By what is usual under the present limit: under another one it may be otherwise."""
+        is_under_another = self._trial is not None and self._trial.next == self._trial.other
+        return self._usual is not None and pace.cost > SLOW * self._usual and not is_under_another
+
     def _steer(self, pace: _Pace) -> Move | None:
         if self._usual is None:
             self._usual = self._after_trial = pace.cost
-        elif pace.cost > SLOW * self._usual:
-            self._trial = None
-            self._forget_rests()
-            return self._lower(f"a row takes {pace.cost / self._usual:.1f} times as long to write as before")
         self._usual = 0.7 * self._usual + 0.3 * pace.cost
         if not 1 / CHANGED <= self._usual / self._after_trial <= CHANGED:
             self._forget_rests()
@@ -240,9 +262,8 @@ class Limiter:
         if self.is_troubled:
             return None
         is_up_due, is_down_due = self._rest_up.is_over(), self._rest_down.is_over()
-        most = self._most_if_pressed if self._is_pressed else self._ceiling
-        if is_up_due and pace.wanted and self.limit < most:
-            more = min(self._exact + max(1, self.limit // 2), most)
+        if is_up_due and pace.wanted and self.limit < self._most():
+            more = min(self._exact + max(1, self.limit // 2), self._most())
             return self._begin(more, pace, f"all {self.limit} write and others wait: trying more")
         if is_down_due and self.limit > self._floor:
             fewer = max(self._exact - max(1, self.limit // 4), self._floor)

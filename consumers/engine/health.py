@@ -153,9 +153,7 @@ class Pace:
             self._resize(rows, seconds)
         self._usual_rows = 0.9 * self._usual_rows + 0.1 * rows if self._usual_rows else float(rows)
         if 2 * rows >= self._usual_rows:  # a row of a small chunk has more of the transaction's cost to bear
-            self._unit = (
-                self._unit or seconds / rows
-            )  # consumers differ: each measures by what its own first chunk took
+            self._unit = self._unit or seconds / rows  # consumers differ: each counts by its own first chunk
             self.health.wrote(rows * self._unit, seconds)
 
     @property

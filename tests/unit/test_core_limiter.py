@@ -356,14 +356,36 @@ def test_nothing_is_tried_while_something_is_wrong() -> None:
     assert work.moves == []
 
 
-def test_where_processors_are_short_trials_end_at_a_few_writers_for_each() -> None:
+@pytest.mark.parametrize(("signals", "most"), [(Signals(ours=4, cpu=90), 8), (Signals(ours=4, cpu=90, others=9), 4)])
+def test_where_processors_are_short_there_are_a_few_writers_for_each(signals: Signals, most: int) -> None:
     work = Work(Limiter(1, 16, processors=2), 40)
-    work.limiter.saw(Signals(ours=4, cpu=90))
+    work.limiter.saw(signals)
     work.write(3_000)
-    assert max(move.value for move in work.moves) == 8
-    work.limiter.saw(CALM)
+    assert max(move.value for move in work.moves) == most
+    for _ in range(9):
+        work.limiter.saw(CALM)
     work.write(3_000)
     assert max(move.value for move in work.moves) == 16
+
+
+def test_what_is_too_much_where_others_come_is_given_up_at_the_next_look() -> None:
+    work = Work(Limiter(1, 16, processors=2), 40)
+    work.write(3_000)
+    assert work.limiter.limit > 8
+    assert work.limiter.saw(Signals(ours=4, cpu=90)) == Move(8, "processors are short: 8 at the most")
+    assert work.limiter._trial is None
+    found = work.limiter.saw(Signals(ours=4, cpu=90, others=9))
+    assert found == Move(4, "processors are short, and others use the database: 4 at the most")
+    assert work.limiter.saw(Signals(ours=4, cpu=90, others=9)) is None
+
+
+def test_writing_that_turns_slow_during_a_trial_is_noticed_too() -> None:
+    work = Work(Limiter(1, 4), 2.1)
+    while sum(move.is_turn for move in work.moves) < 2:
+        work.write()
+    work.slower, work.moves = 3.0, []
+    work.write(40)
+    assert Move(1, "a row takes 3.0 times as long to write as before") in work.moves
 
 
 def test_the_floor_holds_even_where_processors_are_short() -> None:
