@@ -27,9 +27,9 @@ PAYS, PAYS_IN_A_CROWD = 0.1, 0.0
 """The part of the rows per second that twice the writers must bring to be worth it; fewer writers, in proportion. Where
 processors are short or others use the database, what is had goes by heads: each writer brings little, and all together
 bring up to a quarter. There a step stays if it does no harm."""
-A_PROCESSOR = 4
-"""The most writers for each processor where they are short, more would only leave others the queue; half as many where
-others use the database too."""
+A_PROCESSOR, A_SHARED_ONE = 4, 3
+"""The most writers for each processor where they are short, and where others use the database too: more would leave
+those only the queue."""
 CHANGED = 1.3
 """Rows that take so many times as long as after the last trial, or so much less: what pays now is an open question."""
 LEAST_CHUNKS, CHUNKS_PER_WRITER = 8, 4
@@ -212,7 +212,7 @@ class Limiter:
         """The ceiling as it is now."""
         if not self._is_pressed:
             return self._ceiling
-        each = A_PROCESSOR // 2 if self._is_shared else A_PROCESSOR
+        each = A_SHARED_ONE if self._is_shared else A_PROCESSOR
         return max(self._floor, min(self._ceiling, each * self._processors))
 
     def _heed_others(self) -> Move | None:

@@ -356,7 +356,7 @@ def test_nothing_is_tried_while_something_is_wrong() -> None:
     assert work.moves == []
 
 
-@pytest.mark.parametrize(("signals", "most"), [(Signals(ours=4, cpu=90), 8), (Signals(ours=4, cpu=90, others=9), 4)])
+@pytest.mark.parametrize(("signals", "most"), [(Signals(ours=4, cpu=90), 8), (Signals(ours=4, cpu=90, others=9), 6)])
 def test_where_processors_are_short_there_are_a_few_writers_for_each(signals: Signals, most: int) -> None:
     work = Work(Limiter(1, 16, processors=2), 40)
     work.limiter.saw(signals)
@@ -375,7 +375,7 @@ def test_what_is_too_much_where_others_come_is_given_up_at_the_next_look() -> No
     assert work.limiter.saw(Signals(ours=4, cpu=90)) == Move(8, "processors are short: 8 at the most")
     assert work.limiter._trial is None
     found = work.limiter.saw(Signals(ours=4, cpu=90, others=9))
-    assert found == Move(4, "processors are short, and others use the database: 4 at the most")
+    assert found == Move(6, "processors are short, and others use the database: 6 at the most")
     assert work.limiter.saw(Signals(ours=4, cpu=90, others=9)) is None
 
 
