@@ -15,6 +15,7 @@ from math import ceil
 from statistics import median
 from typing import NamedTuple
 
+from consumers.core.crowd import Crowd
 from consumers.core.errors import Misconfigured
 from consumers.core.trials import Rest, Trial
 
@@ -27,9 +28,6 @@ PAYS, PAYS_IN_A_CROWD = 0.1, 0.0
 """The part of the rows per second that twice the writers must bring to be worth it; fewer writers, in proportion. Where
 processors are short or others use the database, what is had goes by heads: each writer brings little, and all together
 bring up to a quarter. There a step stays if it does no harm."""
-A_PROCESSOR, A_SHARED_ONE = 4, 3
-"""The most writers for each processor where they are short, and where others use the database too: more would leave
-those only the queue."""
 CHANGED = 1.3
 """Rows that take so many times as long as after the last trial, or so much less: what pays now is an open question."""
 LEAST_CHUNKS, CHUNKS_PER_WRITER = 8, 4
@@ -37,10 +35,6 @@ LEAST_CHUNKS, CHUNKS_PER_WRITER = 8, 4
 CALM_LOOKS = 3
 """So many looks without trouble say that it was not the limit which made it."""
 POOL_WAIT = 0.05
-PRESSED, EASED = 60.0, 30.0
-"""Percent of the time in which processors are waited for: from so much on they are short, until it is less."""
-SHARED, ALONE = 2.0, 1.0
-"""Busy backends of others, on average: from so many on they share the database with us, until they are fewer."""
 REPLICA_LAG = 10.0
 
 
@@ -117,7 +111,7 @@ class Limiter:
                 "max_writers or the connections that lanes may hold, whichever is less"
             )
         self._floor, self._ceiling = floor, ceiling
-        self._processors = processors
+        self._crowd = Crowd(processors)
         self._exact = float(min(max(START, floor), ceiling))
         self._round: list[Written] = []
         self._since: float | None = None
@@ -131,9 +125,6 @@ class Limiter:
         self._before_trouble: float | None = None
         """What to go back to when there is no more trouble."""
         self._calm_looks = CALM_LOOKS
-        self._others = 0.0
-        self._is_pressed = self._is_shared = False
-        """Whether processors are waited for, by ourselves too; whether others use the database."""
         self._lag = 0.0
         self._forget_rests()
 
@@ -169,7 +160,8 @@ class Limiter:
     def saw(self, signals: Signals) -> Move | None:
         """A look at what is outside. Trouble lowers the limit at every look, and nothing raises it meanwhile. When it
         is over, what was before is there again; only most of it, if giving it back brought the trouble back."""
-        self._look_around(signals)
+        if self._crowd.saw(signals.cpu, signals.others):
+            self._forget_rests()  # what pays is open again
         trouble, self._lag = self._trouble(signals), signals.replica_lag
         before = self._before_trouble
         if trouble:
@@ -199,29 +191,17 @@ class Limiter:
         before = min(before, self._most())
         return self._set(before, "what held it up is over") if before > self.limit else None
 
-    def _look_around(self, signals: Signals) -> None:
-        """Where others come or go, what pays is open again."""
-        self._others += 0.3 * (signals.others - self._others)
-        is_pressed = signals.cpu >= (EASED if self._is_pressed else PRESSED)
-        is_shared = self._others >= (ALONE if self._is_shared else SHARED)
-        if (is_pressed, is_shared) != (self._is_pressed, self._is_shared):
-            self._is_pressed, self._is_shared = is_pressed, is_shared
-            self._forget_rests()
-
     def _most(self) -> int:
         """The ceiling as it is now."""
-        if not self._is_pressed:
-            return self._ceiling
-        each = A_SHARED_ONE if self._is_shared else A_PROCESSOR
-        return max(self._floor, min(self._ceiling, each * self._processors))
+        most = self._crowd.most
+        return self._ceiling if most is None else max(self._floor, min(self._ceiling, most))
 
     def _heed_others(self) -> Move | None:
         most = self._most()
         if max(self._exact, self._trial.high if self._trial else 0) <= most:
             return None
         self._trial = None
-        others = ", and others use the database" if self._is_shared else ""
-        return self._set(min(self._exact, most), f"processors are short{others}: {most} at the most")
+        return self._set(min(self._exact, most), f"{self._crowd}: {most} at the most")
 
     def _trouble(self, signals: Signals) -> str:
         if 2 * signals.blocked > signals.ours:
@@ -271,7 +251,7 @@ class Limiter:
         return None
 
     def _begin(self, other: float, pace: _Pace, reason: str) -> Move | None:
-        pays = PAYS_IN_A_CROWD if self._is_pressed or self._is_shared else PAYS
+        pays = PAYS_IN_A_CROWD if self._crowd.is_felt else PAYS
         self._trial = Trial(self._exact, other, pace.rate, pays)
         return self._set(other, reason)
 
