@@ -18,7 +18,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +39,16 @@ PARTITIONS = LANES = 16
 FIXED = (1, 4, 16)
 ROUNDS, LOCK_ROUNDS = 8, 6
 WARM_UP, LEARN, BETWEEN, TURN, LOCKED, AFTER = 5.0, 10.0, 2.0, 4.0, 3.0, 4.0
-COURSE = (("no load", 10.0), ("pgbench", 15.0), ("no load", 8.0), ("lock held", LOCKED), ("processors taken", 15.0))
+LOCK = (("lock held", LOCKED), ("after the lock", AFTER))
+COURSE = (
+    ("no load", 10.0),
+    ("pgbench", 15.0),
+    ("no load", 8.0),
+    *LOCK,
+    ("processors taken", 15.0),
+    ("no load", 10.0),
+)
+STEADY = ("no load", "pgbench", "processors taken")
 # A checkpoint, and whole pages in the log after it, would meet one setting and not the other.
 NO_CHECKPOINTS = {"max_wal_size": "32GB", "checkpoint_timeout": "1h"}
 PROBE, LOAD = "probe", "load"
@@ -69,30 +78,26 @@ class Bench:
     def loads(self) -> dict[str, Callable[[], AbstractContextManager[None]]]:
         return {
             "no load": nullcontext,
+            "after the lock": nullcontext,
+            "lock held": lambda: locked(self.database.url, "ads_click"),
             "pgbench": lambda: self.pgbench.at_work(LOAD, "-c", str(CLIENTS)),
             "processors taken": processors_taken,
         }
 
     def course(self) -> None:
         """The adaptive setting through everything."""
-        loads = self.loads()
-        for phase, seconds in (*COURSE, COURSE[0]):
-            if phase == "lock held":
-                self._lock("course", ADAPTIVE)
-                continue
-            with loads[phase]():
-                self.turn("course", phase, ADAPTIVE, seconds)
+        self._through(COURSE, "course", ADAPTIVE)
 
     def comparison(self) -> None:
         """All settings in turn, under each load."""
-        for phase, load in self.loads().items():
-            with load():
+        for phase in STEADY:
+            with self.loads()[phase]():
                 self.turn("learning", phase, ADAPTIVE, LEARN)
                 for setting in self._in_rounds(ROUNDS):
                     self.turn("comparison", phase, setting, TURN)
         for setting in self._in_rounds(LOCK_ROUNDS):
             self.turn("between", "no load", setting, BETWEEN)
-            self._lock("comparison", setting)
+            self._through(LOCK, "comparison", setting)
 
     def _in_rounds(self, rounds: int) -> Iterator[str]:
         """Each setting once a round. A round begins with an empty table: a longer index is a dearer one."""
@@ -101,10 +106,10 @@ class Bench:
             self.database.execute("TRUNCATE ads_click")
             yield from random.sample(settings, len(settings))
 
-    def _lock(self, part: str, setting: str) -> None:
-        with locked(self.database.url, "ads_click"):
-            self.turn(part, "lock held", setting, LOCKED)
-        self.turn(part, "after the lock", setting, AFTER)
+    def _through(self, phases: Iterable[tuple[str, float]], part: str, setting: str) -> None:
+        for phase, seconds in phases:
+            with self.loads()[phase]():
+                self.turn(part, phase, setting, seconds)
 
 
 @contextmanager

@@ -149,10 +149,10 @@ class Limiter:
         self._round, self._since = [], chunk.at
         if 2 * pace.writers < self.limit:
             return None  # while little is written nothing can be learnt
-        if self._is_slow(pace):
+        if (times := self._times_as_long(pace)) > SLOW:
             self._trial = None
             self._forget_rests()
-            return self._lower(f"a row takes {pace.cost / (self._usual or 1):.1f} times as long to write as before")
+            return self._lower(f"a row takes {times:.1f} times as long to write as before")
         if self._trial is None or self.is_troubled:
             return self._steer(pace)
         return self._judge(self._trial, pace)
@@ -223,10 +223,10 @@ class Limiter:
 
     # ---- at the end of a round --------------------------------------------------------------------------------------
 
-    def _is_slow(self, pace: _Pace) -> bool:
-        """By what is usual under the present limit: under another one it may be otherwise."""
+    def _times_as_long(self, pace: _Pace) -> float:
+        """As usual, which is known of the present limit only."""
         is_under_another = self._trial is not None and self._trial.next == self._trial.other
-        return self._usual is not None and pace.cost > SLOW * self._usual and not is_under_another
+        return 1.0 if self._usual is None or is_under_another else pace.cost / self._usual
 
     def _steer(self, pace: _Pace) -> Move | None:
         if self._usual is None:

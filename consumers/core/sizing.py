@@ -38,9 +38,9 @@ class ChunkSize:
 
     def wrote(self, rows: int, seconds: float) -> Move | None:
         """A chunk of so many records was written. Small ones tell little: they cost a transaction too."""
-        if 2 * rows <= self.size or seconds / rows <= 0:
+        if 2 * rows <= self.size or (latest := seconds / rows) <= 0:
             return None
-        self._seconds.append(seconds / rows)
+        self._seconds.append(latest)
         if len(self._seconds) < LOOK_BACK:
             return None
         cost = median(self._seconds)

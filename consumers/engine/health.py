@@ -59,14 +59,13 @@ class Health:
         the settings."""
         self.is_ordered = limit is not None
         self.is_fixed = self.is_ordered or self._limiter is None
-        self.moved_at = monotonic()
         if limit is not None:
-            self.gate.limit = limit
+            self._admit(limit)
         elif self._limiter is not None:
             self._limiter.resume(self.writing)
-            self.gate.limit = self._limiter.limit
+            self._admit(self._limiter.limit)
         else:
-            self.gate.limit = self.ceiling
+            self._admit(self.ceiling)
 
     def wrote(self, rows: float, seconds: float) -> None:
         """A chunk was just written; rows may be in any unit that stays the same."""
@@ -95,10 +94,13 @@ class Health:
         logger.info("%s", self.last_move)
         self.events.add("limit", self.last_move)
 
+    def _admit(self, limit: int) -> None:
+        self.gate.limit, self.moved_at = limit, monotonic()
+
     def _follow(self, move: Move | None) -> None:
         if move is not None:
-            before, self.gate.limit = self.gate.limit, move.value
-            self.moved_at = monotonic()
+            before = self.gate.limit
+            self._admit(move.value)
             if not move.is_turn:
                 self.tell("writers at once", before, move)
 

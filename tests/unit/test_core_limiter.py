@@ -406,6 +406,17 @@ def test_writes_begun_under_a_limit_of_somebody_elses_tell_nothing() -> None:
     assert work.limiter.limit == before
 
 
+def test_trouble_after_a_time_under_somebody_elses_limit_is_not_taken_for_this_ones_fault() -> None:
+    limiter = Limiter(1, 10)
+    Work(limiter, 10).write(2_000)
+    full, blocked = limiter.limit, Signals(ours=2, blocked=2)
+    limiter.saw(blocked)
+    limiter.saw(CALM)
+    limiter.resume(0)
+    limiter.saw(blocked)
+    assert limiter.saw(CALM) == Move(full, "what held it up is over")
+
+
 def test_trials_in_vain_become_rare() -> None:
     work = Work(Limiter(1, 16), 3)
     work.write(2_000)
