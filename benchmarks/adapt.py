@@ -4,7 +4,7 @@ One consumer of many lanes on a PostgreSQL of its own, in a temporary folder. Fi
 gives the picture. Then, under each load, the adaptive and the fixed settings take turns of a few seconds, in rounds of
 a shuffled order, so that what else the machine does meets all of them alike. One turn tells little: the same setting
 differs by a tenth and more from one to the next. Writes docs/pictures/adapt.json and .svg, and the tables in
-docs/performance.md. Takes twelve minutes. With FOLDER the files go there and the page stays as it is.
+docs/performance.md. Takes a quarter of an hour. With FOLDER the files go there and the page stays as it is.
 
 Usage: python -m benchmarks.adapt [FOLDER]
 """
@@ -37,8 +37,8 @@ from devstack.postgres import Postgres
 PICTURES = CHECKOUT / "docs" / "pictures"
 PARTITIONS = LANES = 16
 FIXED = (1, 4, 16)
-ROUNDS, LOCK_ROUNDS = 8, 6
-WARM_UP, LEARN, BETWEEN, TURN, LOCKED, AFTER = 5.0, 10.0, 2.0, 4.0, 3.0, 4.0
+ROUNDS, LOCK_ROUNDS = 6, 6
+WARM_UP, LEARN, BETWEEN, TURN, LOCKED, AFTER = 5.0, 10.0, 2.0, 8.0, 3.0, 6.0
 LOCK = (("lock held", LOCKED), ("after the lock", AFTER))
 COURSE = (
     ("no load", 10.0),

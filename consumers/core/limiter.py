@@ -160,15 +160,17 @@ class Limiter:
     def saw(self, signals: Signals) -> Move | None:
         """A look at what is outside. Trouble lowers the limit at every look, and nothing raises it meanwhile. When it
         is over, what was before is there again; only most of it, if giving it back brought the trouble back."""
-        if self._crowd.saw(signals.cpu, signals.others):
-            self._forget_rests()  # what pays is open again
         trouble, self._lag = self._trouble(signals), signals.replica_lag
         before = self._before_trouble
         if trouble:
             self._before_trouble, self._calm_looks = before or self._to_return_to(), 0
             return self._lower(trouble)
         self._before_trouble, self._calm_looks = None, self._calm_looks + 1
-        return self._return(before) if before else self._heed_others()
+        if before:
+            return self._return(before)
+        if self._crowd.saw(signals.cpu, signals.others):  # who waits for a lock takes no processor: not until now
+            self._forget_rests()  # what pays is open again
+        return self._heed_others()
 
     @property
     def is_troubled(self) -> bool:

@@ -27,6 +27,8 @@ from consumers.settings import EngineSettings
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY = 2.0
+IN_TROUBLE = 10
+"""So many times as often while there is trouble: what holds writing up may be over at any moment."""
 
 
 class Health:
@@ -82,7 +84,7 @@ class Health:
     def watch(self, every: float = LOOK_EVERY) -> None:
         """Look outside now and then, but not while nothing is written, until killed; run it in a scope."""
         while self._limiter is not None:
-            sleep(every / 4 if self._limiter.is_troubled else every)
+            sleep(every / IN_TROUBLE if self._limiter.is_troubled else every)
             if (self.writing or self._written_since_look) and not self.is_fixed:
                 self._written_since_look = 0
                 signals = self._look()
@@ -122,6 +124,7 @@ class Pace:
         if settings.adaptive:
             self._size = ChunkSize(settings.target_write_time, settings.min_chunk_records, batch.chunk_records)
         self._unit = self._usual_rows = 0.0
+        self._sampled_at = 0.0
 
     @property
     def batch(self) -> BatchPolicy:
@@ -151,7 +154,9 @@ class Pace:
             self.health.writing -= 1
 
     def _wrote(self, rows: int, start: float, seconds: float) -> None:
-        if start >= self.health.moved_at:  # so many others at once is what a chunk's time depends on
+        # A chunk's time depends on how many others are written, and all that are in one moment meet the same.
+        if start >= max(self.health.moved_at, self._sampled_at):
+            self._sampled_at = start + seconds
             self._resize(rows, seconds)
         self._usual_rows = 0.9 * self._usual_rows + 0.1 * rows if self._usual_rows else float(rows)
         if 2 * rows >= self._usual_rows:  # a row of a small chunk has more of the transaction's cost to bear

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import Error as DatabaseError
 from django.db import connections
 
+from consumers.concurrency import monotonic
 from consumers.core.limiter import Signals
 from consumers.database import release_connections
 
@@ -17,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 CPU_PRESSURE = Path("/proc/pressure/cpu")
 """Linux; its format: Documentation/accounting/psi.rst of the kernel."""
+SHORTEST_LOOK, LONGEST_LOOK = 1.0, 5.0
+"""Seconds between two readings of it: by less it is a matter of chance, by more not of what is done now."""
 
 # Of other roles' sessions a role may see neither state nor query unless it is in pg_read_all_stats: these don't count.
 # Sessions of the same role, database and application name are ours, of this process or another one.
@@ -39,6 +42,7 @@ class SignalReader:
     def __init__(self, using: str) -> None:
         self._using = using
         self._pool: Mapping[str, int] = {}
+        self._pressure = CpuPressure()
 
     def read(self) -> Signals | None:
         """What is to be seen; None if the database does not answer. Blocks its greenlet, so that it needs its own."""
@@ -51,7 +55,7 @@ class SignalReader:
             return None
         finally:
             release_connections()
-        return Signals(ours, blocked, others, self._pool_wait(), cpu_pressure(), lag)
+        return Signals(ours, blocked, others, self._pool_wait(), self._pressure.read(), lag)
 
     def _pool_wait(self) -> float:
         pool: Any = getattr(connections[self._using], "pool", None)
@@ -69,10 +73,24 @@ def pool_wait(before: Mapping[str, int], now: Mapping[str, int]) -> float:
     return waited / requests / 1000 if requests > 0 and is_full else 0.0
 
 
-def cpu_pressure(source: Path = CPU_PRESSURE) -> float:
-    """Percent of the last ten seconds in which some task waited for a processor; 0 where the system does not tell."""
-    try:
-        some = source.read_text().splitlines()[0]
-        return float(some.split("avg10=")[1].split()[0])
-    except (OSError, IndexError, ValueError):
-        return 0.0
+class CpuPressure:
+    """Percent of the time in which some task of the machine waited for a processor."""
+
+    def __init__(self, source: Path = CPU_PRESSURE) -> None:
+        self._source = source
+        self._before: tuple[float, float] | None = None
+        """When was read last, and the seconds waited in until then."""
+
+    def read(self) -> float:
+        """Since the last reading, if that was a look ago; else of the last ten seconds, in which much may have been
+        otherwise. 0 where the system does not tell."""
+        try:
+            some = dict(field.split("=") for field in self._source.read_text().splitlines()[0].split()[1:])
+            average, now = float(some["avg10"]), (monotonic(), float(some["total"]) / 1e6)
+        except (OSError, LookupError, ValueError):
+            return 0.0
+        before, self._before = self._before, now
+        elapsed = now[0] - before[0] if before else 0.0
+        if before is None or not SHORTEST_LOOK <= elapsed <= LONGEST_LOOK:
+            return average
+        return min(100.0, 100 * (now[1] - before[1]) / elapsed)

@@ -368,6 +368,20 @@ def test_where_processors_are_short_there_are_a_few_writers_for_each(signals: Si
     assert max(move.value for move in work.moves) == 16
 
 
+def test_what_is_seen_of_others_while_a_lock_holds_us_up_does_not_count() -> None:
+    work = Work(Limiter(1, 16, processors=2), 40)
+    pressed, waiting = Signals(ours=8, cpu=90), Signals(ours=8, blocked=8, cpu=0)
+    work.limiter.saw(pressed)
+    work.write(3_000)
+    assert work.limiter.limit == 8
+    for _ in range(5):
+        work.limiter.saw(waiting)
+    assert work.limiter.saw(CALM) == Move(8, "what held it up is over")
+    work.moves = []
+    work.write(200)
+    assert all(move.value <= 8 for move in work.moves)
+
+
 def test_what_is_too_much_where_others_come_is_given_up_at_the_next_look() -> None:
     work = Work(Limiter(1, 16, processors=2), 40)
     work.write(3_000)

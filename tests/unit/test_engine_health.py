@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +15,7 @@ from consumers.concurrency import Clock, Scope, sleep, use_clock
 from consumers.core.limiter import Signals
 from consumers.core.policies import BatchPolicy
 from consumers.engine.health import Health, Pace
-from consumers.engine.signals import cpu_pressure, pool_wait
+from consumers.engine.signals import CpuPressure, pool_wait
 from consumers.settings import EngineSettings
 
 BATCH = BatchPolicy(chunk_records=1_000)
@@ -66,6 +66,18 @@ def test_writing_that_turns_slow_lowers_the_gate(clock: Hand) -> None:
     write(pace, clock, 0.05, 8)
     assert health.gate.limit == 1
     assert health.last_move == "writers at once 2 to 1: a row takes 2.5 times as long to write as before"
+
+
+def test_chunks_that_are_written_at_the_same_time_say_it_once(clock: Hand) -> None:
+    pace = pace_of(Health(SETTINGS))
+    for _ in range(4):
+        with ExitStack() as together:
+            for _ in range(8):
+                together.enter_context(pace.writing(1_000, more=True))
+            clock.now += 1.0
+    assert pace.batch == BATCH
+    write(pace, clock, 1.0)
+    assert pace.batch.chunk_records == 500
 
 
 def test_chunks_begun_beside_more_writers_say_nothing_of_their_size(clock: Hand) -> None:
@@ -260,8 +272,21 @@ def test_without_a_pool_nothing_is_waited_for() -> None:
 def test_the_pressure_on_processors_is_read_as_the_kernel_writes_it(tmp_path: Path, text: str, pressure: float) -> None:
     source = tmp_path / "cpu"
     source.write_text(text)
-    assert cpu_pressure(source) == pressure
+    assert CpuPressure(source).read() == pressure
+
+
+@pytest.mark.parametrize(
+    ("later", "pressure"), [(2.0, 75.0), (1.0, 100.0), (0.9, 12.5), (6.0, 12.5)], ids=["", "all", "soon", "long ago"]
+)
+def test_the_pressure_is_that_since_the_last_look(tmp_path: Path, clock: Hand, later: float, pressure: float) -> None:
+    source = tmp_path / "cpu"
+    source.write_text("some avg10=3.00 avg60=0 avg300=0 total=1000000\n")
+    processors = CpuPressure(source)
+    assert processors.read() == 3.0
+    clock.now += later
+    source.write_text("some avg10=12.50 avg60=0 avg300=0 total=2500000\n")
+    assert processors.read() == pressure
 
 
 def test_where_the_system_does_not_tell_there_is_no_pressure(tmp_path: Path) -> None:
-    assert cpu_pressure(tmp_path / "missing") == 0.0
+    assert CpuPressure(tmp_path / "missing").read() == 0.0
