@@ -15,6 +15,9 @@ MEGABYTE = 1_000_000
 POISON = "poison"
 """What the benchmark's database refuses in a URL, in the shape that asks for it."""
 
+_ID = b'"event_id":"'
+_PATTERNS = 500
+
 
 def clicks(records: int, shares: Shares | None = None, first_seed: int = SEED) -> Iterator[bytes]:
     """Clicks on the sample's campaigns, with such shares of repeats and bad ones."""
@@ -35,13 +38,14 @@ def large(records: int, size: int = MEGABYTE) -> Iterator[bytes]:
 
 
 def numbered(records: int) -> Iterator[bytes]:
-    """Clicks that differ in their id only: millions of them are made in no time."""
-    head, _, tail = next(clicks(1)).partition(b'"event_id":"')
-    tail = tail[36:]
+    """Clicks whose ids alone are made for each: millions of them in no time. They are on many campaigns, which are the
+    records' keys, so that no partition has them all."""
+    patterns = [(head, rest[36:]) for head, _, rest in (click.partition(_ID) for click in clicks(_PATTERNS))]
     for number in range(records):
         digits = f"{number * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF:016x}{number:016x}"  # spread over the index
         name = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-        yield b'%b"event_id":"%b%b' % (head, name.encode(), tail)
+        head, tail = patterns[number % _PATTERNS]
+        yield b"%b%b%b%b" % (head, _ID, name.encode(), tail)
 
 
 def payments(records: int, repeats: float = 0.01) -> Iterator[bytes]:

@@ -59,6 +59,11 @@ def test_numbered_clicks_all_have_ids_of_their_own() -> None:
     assert len({event.event_id for event in events}) == 5_000
 
 
+def test_numbered_clicks_are_on_many_campaigns_so_that_no_partition_has_them_all() -> None:
+    by_campaign = Counter(msgspec.json.decode(value)["campaign_id"] for value in payloads.numbered(5_000))
+    assert max(by_campaign.values()) < 500
+
+
 def test_payments_are_valid_and_a_repeat_is_the_same_to_the_byte() -> None:
     values = list(payloads.payments(5_000, repeats=0.1))
     events = [msgspec.json.decode(value, type=PaymentEvent) for value in values]
