@@ -44,7 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shapes", default="", metavar="A,B", help=f"shapes: {', '.join(SHAPES)}")
     parser.add_argument("--rounds", type=_positive, help="3 unless told (1 with --quick)")
     parser.add_argument("--records", type=_positive, help="of clean clicks; 250,000 unless told (50,000 with --quick)")
-    parser.add_argument("--no-freshness", action="store_true", help="leave out the latencies under a steady load")
+    parser.add_argument(
+        "--freshness",
+        action=argparse.BooleanOptionalAction,
+        help="the latencies under a steady load: measured unless --only or --shapes asks for a part of the rest",
+    )
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER", help="where the JSON goes")
 
 
@@ -63,8 +67,8 @@ def plan(chosen: argparse.Namespace) -> Plan:
     ]
     if not pairs:
         raise WrongUsage(f"no shape of --shapes is run by a contender of --only: {_who_runs_what()}")
-    partial = bool(chosen.only or chosen.shapes or chosen.quick or chosen.no_freshness)
-    with_freshness = not (chosen.no_freshness or chosen.only or chosen.shapes)
+    is_part = bool(chosen.only or chosen.shapes)
+    with_freshness = not is_part if chosen.freshness is None else chosen.freshness
     return Plan(
         pairs=pairs,
         records=chosen.records or (50_000 if chosen.quick else 250_000),
@@ -73,7 +77,7 @@ def plan(chosen: argparse.Namespace) -> Plan:
         load_seconds=5 if chosen.quick else 15,
         trial_seconds=1800.0 if any(shape.only_large for shape, _ in pairs) else 300.0,
         results=chosen.results,
-        is_complete=not partial,
+        is_complete=with_freshness and not (is_part or chosen.quick),
     )
 
 

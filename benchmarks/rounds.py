@@ -135,7 +135,7 @@ def _freshness(bench: Bench, plan: Plan, trials: Sequence[Trial]) -> tuple[dict[
     found: list[dict[str, Any]] = []
     sustainable = 0
     try:
-        sustainable = freshness.sustainable(bench, median(rates), max(4, plan.load_seconds // 2))
+        sustainable = freshness.sustainable(bench, median(rates), plan.load_seconds)
         say(f"  sustainable with the sender on the same machine: {sustainable:,} records/s")
         for load in plan.loads:
             measured = freshness.measure(bench, load, max(1, int(sustainable * load)), plan.load_seconds)

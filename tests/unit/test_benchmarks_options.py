@@ -34,6 +34,15 @@ def test_a_part_of_it_is_measured_and_stays_out_of_the_docs() -> None:
     assert (made.rounds, made.records, made.is_complete) == (2, 700, False)
 
 
+def test_freshness_may_be_left_out_of_a_whole_run_and_asked_for_with_a_part() -> None:
+    assert not planned("--no-freshness").loads
+    assert not planned("--no-freshness").is_complete
+    assert not planned("--shapes", "clean").loads
+    made = planned("--shapes", "clean", "--freshness")
+    assert made.loads
+    assert not made.is_complete
+
+
 @pytest.mark.parametrize("arguments", [("--shapes", "cleen"), ("--only", "us")])
 def test_an_unknown_name_is_answered_with_those_there_are(arguments: tuple[str, str]) -> None:
     with pytest.raises(WrongUsage, match=r"there is no .* there are .*(clean|ours)"):
