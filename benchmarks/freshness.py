@@ -61,9 +61,9 @@ class Freshness:
 def sustainable(bench: Bench, catch_up: float, seconds: int) -> int:
     """The highest rate, of steps below the rate of catching up, that the consumer keeps up with.
 
-    A step lasts as long as a measurement: what falls behind slowly shows late. It is lower than catching up, since here
-    the sender and the broker's writing share the machine. Nothing is measured
-    before the broker has seen as many small requests as its compiler wants: until then it takes twice the processor.
+    It is lower than catching up, since here the sender and the broker's writing share the machine. A step lasts as long
+    as a measurement: what falls behind slowly shows late. Nothing is measured before the broker has seen as many small
+    requests as its compiler wants: until then it takes twice the processor.
 
     Raises:
         CommandFailed: not even the lowest step is sustained.

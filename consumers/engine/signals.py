@@ -78,7 +78,7 @@ class CpuPressure:
 
     def __init__(self, source: Path = CPU_PRESSURE) -> None:
         self._source = source
-        self._before: tuple[float, float] | None = None
+        self._before = float("-inf"), 0.0
         """When was read last, and the seconds waited in until then."""
 
     def read(self) -> float:
@@ -90,7 +90,5 @@ class CpuPressure:
         except (OSError, LookupError, ValueError):
             return 0.0
         before, self._before = self._before, now
-        elapsed = now[0] - before[0] if before else 0.0
-        if before is None or not SHORTEST_LOOK <= elapsed <= LONGEST_LOOK:
-            return average
-        return min(100.0, 100 * (now[1] - before[1]) / elapsed)
+        elapsed, waited = now[0] - before[0], now[1] - before[1]
+        return min(100.0, 100 * waited / elapsed) if SHORTEST_LOOK <= elapsed <= LONGEST_LOOK else average
