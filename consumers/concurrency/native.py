@@ -17,7 +17,11 @@ R = TypeVar("R")
 
 
 class NativeThread:
-    """One thread of the operating system, outside the greenlets, in which calls run one after the other."""
+    """One thread of the operating system, outside the greenlets, in which calls run one after the other.
+
+    What is called there must have been imported before. The locks of imports belong to greenlets: of two such threads
+    that import one module at the same time, one may wait for ever.
+    """
 
     def __init__(self) -> None:
         self._pool = ThreadPool(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -87,6 +88,29 @@ def test_several_consumers_run_in_one_process_each_in_its_own_group(private_site
     assert {topic for (topic,) in site.query("SELECT topic FROM consumers_partitionledger")} == {
         site.prefix + sample.topic for sample in SAMPLES.values()
     }
+
+
+TELLS_OF_IMPORTS = """
+import sys
+from _thread import get_ident
+
+main = get_ident()
+
+def tell(event, arguments):
+    if event == "import" and get_ident() != main:
+        sys.stderr.write(f"imported beside the greenlets: {arguments[0]}\\n")
+
+sys.addaudithook(tell)
+"""
+
+
+def test_nothing_is_imported_in_a_native_thread(site: Site, tmp_path: Path) -> None:
+    """Two that import the same module at the same time may wait for ever: seen once in hundreds of starts."""
+    (tmp_path / "sitecustomize.py").write_text(TELLS_OF_IMPORTS)
+    site.send(TOPIC, clicks(20, 17))
+    done = site.consume("clicks", PYTHONPATH=str(tmp_path)).ok()
+    assert done.json["received"] == 20
+    assert "imported beside the greenlets" not in done.err
 
 
 def test_without_an_end_a_consumer_waits_for_more_until_it_is_told_to_stop(site: Site) -> None:
