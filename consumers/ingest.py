@@ -20,8 +20,9 @@ from consumers.core.errors import Again, Misconfigured, point_at, pointed_at
 from consumers.core.optimism import Optimism
 from consumers.keys import Keys
 from consumers.postgres.columns import unsupported
-from consumers.postgres.copy import CopyTable, copy_table
+from consumers.postgres.copy import CopyTable, Lines, copy_table
 from consumers.postgres.copytext import Unplain
+from consumers.postgres.kept import KeptLines
 from consumers.postgres.presave import omitted, prepare
 from consumers.rows import is_row, to_model
 
@@ -41,6 +42,8 @@ class Given(NamedTuple):
     savepoint: bool = False
     """The write is all that the caller's savepoint holds. It needs none of its own then, but may raise `Again`: go back
     to the savepoint, and call it once more without this."""
+    kept: KeptLines | None = None
+    """Where it leaves what it makes of the rows, for a second attempt on some of them."""
 
 
 NOTHING = Given()
@@ -116,7 +119,7 @@ def ingest(
         Misconfigured: COPY is demanded for a model whose columns it cannot serve.
     """
     firsts = None if given.distinct else _firsts(model, rows, unique)
-    write = partial(_write, model, unique=unique, using=using, path=path, in_savepoint=given.savepoint)
+    write = partial(_write, model, unique=unique, using=using, path=path, given=given)
     if firsts is None:
         return write(rows)
     with _pointing_by(lambda: firsts):
@@ -148,14 +151,14 @@ def _tokens(model: type[models.Model], rows: Sequence[Any], unique: Sequence[str
 
 
 def _write(
-    model: type[models.Model], rows: Sequence[Any], unique: Sequence[str], using: str, path: Path, *, in_savepoint: bool
+    model: type[models.Model], rows: Sequence[Any], unique: Sequence[str], using: str, path: Path, given: Given
 ) -> Newness:
     """Write rows of distinct keys."""
     table = _copy_table(model, rows, tuple(unique), using, path) if rows else None
     if table is not None:
-        prepare(model, rows)
         with suppress(Unplain):
-            return _copy(model, rows, unique, table, using, in_savepoint=in_savepoint)
+            lines = _lines(model, rows, table, given.kept or KeptLines())
+            return _copy(model, rows, lines, unique, table, using, in_savepoint=given.savepoint)
     return _insert(model, rows, unique, using) if rows else None
 
 
@@ -195,9 +198,19 @@ def off_the_fast_path(model: type[models.Model], unique: tuple[str, ...]) -> str
     return unsupported(model)
 
 
+def _lines(model: type[models.Model], rows: Sequence[Any], table: CopyTable, kept: KeptLines) -> Lines:
+    lines = kept.of(table, rows)
+    if lines is None:
+        prepare(model, rows)
+        lines = table.lines(rows)
+        kept.keep(table, rows, lines)
+    return lines
+
+
 def _copy(
     model: type[models.Model],
     rows: Sequence[Any],
+    lines: Lines,
     unique: Sequence[str],
     table: CopyTable,
     using: str,
@@ -205,7 +218,6 @@ def _copy(
     in_savepoint: bool,
 ) -> Newness:
     """Straight into the table while that pays, otherwise by way of the stage; in the order of the keys."""
-    lines = table.lines(rows)
     optimism = _optimism.setdefault((model, using), Optimism())
     with transaction.atomic(using=using, savepoint=False), _pointing_by(partial(table.order, lines)):
         if optimism.tries():

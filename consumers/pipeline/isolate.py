@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
 
 from django.db import transaction
 
 from consumers.core.errors import Again, FatalError, pointed_at, release
+from consumers.pipeline.units import Unit, Units
 from consumers.postgres.errors import Trouble, classify
-
-T = TypeVar("T")
 
 HINTS = 8
 """So many pointers are followed, then comes halving: each costs an attempt on all the rest, while halving costs
@@ -19,43 +17,43 @@ O(log n) attempts for each bad record, and less where they are many."""
 
 
 def isolate(
-    items: Sequence[T],
-    attempt: Callable[[Sequence[T]], None],
-    alone: Callable[[T], None],
+    units: Units,
+    attempt: Callable[[Units], None],
+    alone: Callable[[Unit], None],
     *,
     using: str,
-    ordered: Callable[[Sequence[T]], Sequence[T]] = list,
+    ordered: Callable[[Units], Units] = Units.of,
     hints: int = HINTS,
 ) -> None:
-    """Run `attempt` on all items inside a savepoint; when it fails, without the one at which its error points, or on
-    each half; and at last `alone` on one item. `ordered` gives the items in the order in which parts of them are tried.
+    """Run `attempt` on all units inside a savepoint; when it fails, without the one at which its error points, or on
+    each half; and at last `alone` on one unit. `ordered` gives the units in the order in which parts of them are tried.
 
-    `alone` must not raise for a bad item; it makes a failure of it. What an attempt notes it must note last, since a
+    `alone` must not raise for a bad unit; it makes a failure of it. What an attempt notes it must note last, since a
     failed one is repeated, as is one that raises `Again`.
 
     Raises:
         Exception: an outage of the database, a missing table or right, or a FatalError: not the fault of any record.
     """
-    if not items:
+    if not units:
         return
     part = partial(isolate, attempt=attempt, alone=alone, using=using)
     try:
-        _in_savepoint(partial(attempt, items), using)
+        _in_savepoint(partial(attempt, units), using)
         return
     except Exception as error:
         if not blames_records(error):
             raise
         suspect = pointed_at(error)
         release(error)
-    if len(items) == 1:
-        alone(items[0])
+    if len(units) == 1:
+        alone(units[0])
     elif suspect is not None and hints:
-        alone(items[suspect])
-        part([*items[:suspect], *items[suspect + 1 :]], ordered=ordered, hints=hints - 1)
+        alone(units[suspect])
+        part(units.without(suspect), ordered=ordered, hints=hints - 1)
     else:
-        items, middle = ordered(items), len(items) // 2
-        part(items[:middle], hints=hints)
-        part(items[middle:], hints=hints)
+        units, middle = ordered(units), len(units) // 2
+        part(units[:middle], hints=hints)
+        part(units[middle:], hints=hints)
 
 
 def _in_savepoint(work: Callable[[], None], using: str) -> None:

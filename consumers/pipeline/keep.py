@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -20,6 +21,7 @@ from consumers.inbox.ending import end_pending
 from consumers.models import PENDING, FailedAttempt, FailedRecord
 from consumers.pipeline.history import note_received, note_succeeded
 from consumers.pipeline.hold import HELD_BACK
+from consumers.postgres.errors import is_held_back
 
 logger = logging.getLogger(__name__)
 
@@ -27,24 +29,46 @@ _LONGEST = 3600.0
 """Seconds; a delay of the consumer's own may be longer."""
 
 
-def store_failures(failures: Sequence[Failure], *, consumer: str, group: str, using: str) -> None:
-    """Write failures of newly received records. One that failed before at this position is updated, never doubled."""
+def store_failures(
+    failures: Sequence[Failure], *, consumer: str, group: str, using: str, are_new: bool = False
+) -> None:
+    """Write failures of newly received records. One that failed before at this position is updated, never doubled.
+
+    `are_new`: none is likely to have failed before. What is stored is then only looked at if that turns out wrong.
+    """
     if failures:
-        earlier = _earlier(failures, group, using)
         now = timezone.now()
-        rows = [_row(each, consumer, group, earlier, now) for each in failures]
-        FailedRecord.objects.using(using).bulk_create(
-            rows,
-            update_conflicts=True,
-            unique_fields=["group", "topic", "partition", "offset"],
-            update_fields=[*_VERDICT, "attempts", *_AS_RECEIVED, *_PENDING_AGAIN],
-        )
+        earlier: dict[Position, _Earlier] = {}
+        rows = _stored_as_new(failures, consumer, group, now, using) if are_new else None
+        if rows is None:
+            earlier = _earlier(failures, group, using)
+            rows = [_row(each, consumer, group, earlier, now) for each in failures]
+            FailedRecord.objects.using(using).bulk_create(
+                rows,
+                update_conflicts=True,
+                unique_fields=["group", "topic", "partition", "offset"],
+                update_fields=[*_VERDICT, "attempts", *_AS_RECEIVED, *_PENDING_AGAIN],
+            )
         deltas = Deltas(now)
         for row in rows:
             before = earlier.get((row.source, row.offset))
             deltas.failed(row, before and before.standing)
         deltas.write(using)
         note_received(rows, earlier.keys(), consumer, now, using)
+
+
+def _stored_as_new(
+    failures: Sequence[Failure], consumer: str, group: str, now: datetime, using: str
+) -> list[FailedRecord] | None:
+    """The failures, stored; None, and nothing stored, if one of them is there already."""
+    rows = [_row(each, consumer, group, {}, now) for each in failures]
+    try:
+        with transaction.atomic(using=using):
+            return FailedRecord.objects.using(using).bulk_create(rows)
+    except IntegrityError as error:
+        if not is_held_back(error):
+            raise
+        return None
 
 
 _AS_RECEIVED = ("consumer", "value", "key", "headers", "timestamp")

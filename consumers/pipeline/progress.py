@@ -34,12 +34,12 @@ class LedgerProgress:
         return failed_before(keys, Q(group=self._ledger.group) & before, self._ledger.using)
 
     def finish(self, chunk: Chunk, outcomes: Outcomes) -> None:
-        store_failures(outcomes.failures, consumer=self._consumer, group=self._ledger.group, using=self._ledger.using)
-        counted = self._counted(chunk)
+        group, using, counted = self._ledger.group, self._ledger.using, self._counted(chunk)
+        store_failures(outcomes.failures, consumer=self._consumer, group=group, using=using, are_new=not counted)
         if counted:
             good = (*outcomes.written, *outcomes.duplicates, *outcomes.skipped)
             again = [record for record in good if record.offset < counted.get(record.source, 0)]
-            resolve_redelivered(again, self._ledger.group, self._ledger.using)
+            resolve_redelivered(again, group, using)
         self._store_gaps(chunk, counted)
         self._ledger.advance(chunk.spans, outcomes.tallies(chunk.spans, counted), outcomes.rows())
 

@@ -19,7 +19,8 @@ from consumers.pipeline.failures import failure
 from consumers.pipeline.isolate import blames_records
 from consumers.pipeline.table import Table
 from consumers.pipeline.units import Unit, Units
-from consumers.postgres.errors import Trouble, classify
+from consumers.postgres.errors import is_held_back
+from consumers.postgres.kept import KeptLines
 from consumers.rows import is_row, to_model
 
 
@@ -37,14 +38,15 @@ class Round:
         self._found: dict[Token, models.Model] = {}
         self._failed: dict[Token, Failure] = {}
         self._was_undone = False
+        self._kept = KeptLines()
 
-    def attempt(self, units: Sequence[Unit]) -> None:
+    def attempt(self, units: Units) -> None:
         """The bulk write of some units, in a savepoint of its own; raises where one of them is bad, and `Again`, once,
         where all must be undone and done again."""
-        units = Units.of(units)
         rows = units.rows
+        given = Given(distinct=units.are_single, savepoint=not self._was_undone, kept=self._kept)
         try:
-            newness = self._table.insert(rows, Given(distinct=units.are_single, savepoint=not self._was_undone))
+            newness = self._table.insert(rows, given)
         except Again:
             self._was_undone = True
             raise
@@ -90,7 +92,7 @@ class Round:
         except Exception as error:
             if not blames_records(error):
                 raise
-            if retry and classify(error) is Trouble.CONSTRAINT and self._all_stored(unit):
+            if retry and is_held_back(error) and self._all_stored(unit):
                 release(error)
                 self.alone(unit, retry=False)  # another transaction was quicker: a duplicate, not a failure
             else:

@@ -79,6 +79,12 @@ class Units(Sequence[Unit]):
         some.firsts = list(map(self.firsts.__getitem__, places))
         return some
 
+    def without(self, place: int) -> Units:
+        """All but one."""
+        flags = [True] * len(self)
+        flags[place] = False
+        return self.picked(flags)
+
     def __len__(self) -> int:
         return len(self.records)
 
@@ -90,9 +96,9 @@ class Units(Sequence[Unit]):
     @overload
     def __getitem__(self, place: int) -> Unit: ...
     @overload
-    def __getitem__(self, place: slice) -> Sequence[Unit]: ...
-    def __getitem__(self, place: int | slice) -> Unit | Sequence[Unit]:
-        return [*self][place] if isinstance(place, slice) else self._at(range(len(self))[place])
+    def __getitem__(self, place: slice) -> Units: ...
+    def __getitem__(self, place: int | slice) -> Unit | Units:
+        return Units.of([*self][place]) if isinstance(place, slice) else self._at(range(len(self))[place])
 
     def _at(self, place: int) -> Unit:
         rows = (self.firsts[place], *self._more.get(place, ()))

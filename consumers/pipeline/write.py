@@ -54,8 +54,8 @@ class Writer:
         except _BAD_KEY:
             return self._with_good_keys(units, outcomes)
 
-    def _ordered(self, units: Sequence[Unit]) -> Sequence[Unit]:
-        return sorted(units, key=lambda unit: self._keys.token(unit.rows[0]))
+    def _ordered(self, units: Units) -> Units:
+        return Units.of(sorted(units, key=lambda unit: self._keys.token(unit.rows[0])))
 
     def _write_in_rounds(self, tokens: Sequence[Token], units: Units, outcomes: Outcomes) -> None:
         """Units of which some have several rows, or keys of others: those that repeat a key wait for the next round."""
@@ -64,7 +64,7 @@ class Writer:
         while waiting:
             round_ = Round(self._table, outcomes)
             firsts, repeats = self._split_repeats(waiting)
-            isolate([unit for _, _, unit in firsts], round_.attempt, round_.alone, using=self.using)
+            isolate(Units.of(unit for _, _, unit in firsts), round_.attempt, round_.alone, using=self.using)
             waiting = [each for each in repeats if not round_.settles(each[2])]
 
     def _split_repeats(self, keyed: Sequence[Keyed]) -> tuple[list[Keyed], list[Keyed]]:

@@ -18,11 +18,7 @@ from consumers.core.errors import point_at
 from consumers.core.optimism import Optimism
 from consumers.postgres.copycsv import OPTIONS, CsvRows
 from consumers.postgres.copytext import NULL, Cells, compile_rows
-from consumers.postgres.errors import refused_line
-
-HELD_BACK = frozenset({"23505", "23P01"})
-"""Unique and exclusion violations: what ON CONFLICT DO NOTHING passes over."""
-
+from consumers.postgres.errors import is_held_back, refused_line
 
 Lines = Sequence[Any]
 """Rows as COPY reads them, the cells of the key first: `str`, lines of text (see `copytext`), or `bytes`, lines of CSV
@@ -98,7 +94,7 @@ class CopyTable:
         except _Held:
             return False
         except DatabaseError as error:
-            if getattr(error.__cause__, "sqlstate", None) in HELD_BACK:
+            if is_held_back(error):
                 return False
             number = refused_line(error)
             if number is not None and number <= len(lines):

@@ -29,6 +29,8 @@ LACKS = frozenset({"42P01", "42703", "3F000"})
 """A table, a column or a schema that is missing."""
 FORBIDDEN = "42501"
 """A right that is missing."""
+_HELD_BACK = frozenset({"23505", "23P01"})
+"""Unique and exclusion violations: what ON CONFLICT DO NOTHING passes over."""
 
 # Connection, transaction rollback (deadlock, serialization), resources, locks, operator intervention and time-outs,
 # system and internal errors; a read-only transaction is a fail-over that has not ended, and an idle or
@@ -63,6 +65,12 @@ def describe(error: BaseException) -> str:
     constraint = cause.diag.constraint_name
     primary = cause.diag.message_primary
     return primary if constraint is None or constraint in primary else f"{primary} ({constraint})"
+
+
+def is_held_back(error: BaseException) -> bool:
+    """Whether a unique or exclusion constraint refused a row, for the sake of another one."""
+    cause = _driver_error(error)
+    return cause is not None and cause.sqlstate in _HELD_BACK
 
 
 def refused_line(error: BaseException) -> int | None:

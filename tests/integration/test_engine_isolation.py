@@ -19,6 +19,7 @@ from consumers.core.errors import FatalError
 from consumers.core.policies import BatchPolicy
 from consumers.models import FailedRecord
 from consumers.pipeline.isolate import HINTS
+from consumers.postgres.copy import CopyTable
 from payments.balances import unbalanced
 from payments.consumers import PaymentConsumer
 from payments.models import Balance, Payment
@@ -71,6 +72,16 @@ def copies_of(campaign: Campaign, bad: Sequence[int], total: int) -> int:
     assert (result.tally.written, result.tally.failed) == (total - len(bad), len(bad))
     assert failures("offset", "reason") == [(n, "constraint") for n in sorted(bad)]
     return sum(query["sql"].startswith("COPY") for query in queries)
+
+
+def test_the_lines_of_a_chunk_are_made_once_however_often_it_is_tried(
+    campaign: Campaign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    lines = CopyTable.lines
+    monkeypatch.setattr(CopyTable, "lines", lambda self, rows: made.append(len(rows)) or lines(self, rows))
+    assert copies_of(campaign, [7, 77, 177], 500) == 4
+    assert made == [500]
 
 
 @pytest.mark.parametrize("place", [0, 1, 250, 499])

@@ -17,10 +17,10 @@ from consumers.core.policies import RetryPolicy
 from consumers.core.records import Record, TopicPartition
 from consumers.inbox.ending import delete_record, end_pending
 from consumers.inbox.rollup import roll_up
-from consumers.models import FailedRecord, FailureDelta, FailureGroup
+from consumers.models import FailedRecord, FailureDelta, FailureGroup, PartitionLedger
 from consumers.pipeline.failed_progress import FailedRecordProgress
 from consumers.pipeline.keep import resolve_redelivered, store_failures
-from tests.integration.engine import consume
+from tests.integration.engine import consume, move_back
 from tests.makers import order
 from tests.orders import OrderConsumer
 
@@ -38,9 +38,9 @@ def failure(number: int, kind: int) -> Failure:
     return Failure(record=record(number), reason=f"r{kind % 2}", message=f"m {number}", fingerprint=f"{kind:016x}")
 
 
-def store(*failures: Failure, consumer: str = "c") -> None:
+def store(*failures: Failure, consumer: str = "c", are_new: bool = False) -> None:
     with transaction.atomic():
-        store_failures(failures, consumer=consumer, group=GROUP, using="default")
+        store_failures(failures, consumer=consumer, group=GROUP, using="default", are_new=are_new)
 
 
 def retry(rows: list[FailedRecord], again: dict[int, int]) -> None:
@@ -81,7 +81,8 @@ def _random_step(rng: random.Random) -> None:
     rows = list(FailedRecord.objects.filter(offset__in=numbers, status="pending"))
     step = rng.randrange(6)
     if step <= 1:
-        store(*(failure(n, rng.randrange(4)) for n in numbers), consumer=rng.choice(["c", "d"]))
+        failures = [failure(n, rng.randrange(4)) for n in numbers]
+        store(*failures, consumer=rng.choice(["c", "d"]), are_new=rng.random() < 0.5)  # it may be wrong
     elif step == 2:
         with transaction.atomic():
             resolve_redelivered(map(record, numbers), GROUP, "default")
@@ -142,6 +143,29 @@ def test_a_chunk_without_failures_costs_no_statement_more() -> None:
     with CaptureQueriesContext(connection) as queries:
         consume(OrderConsumer, order(), order())
     assert not [query["sql"] for query in queries if "failuredelta" in query["sql"] or "failedrecord" in query["sql"]]
+
+
+def test_failures_of_records_that_come_for_the_first_time_are_not_looked_for() -> None:
+    def looks() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            consume(OrderConsumer, *values)
+        return sum(query["sql"].startswith('SELECT "consumers_failedrecord"') for query in queries)
+
+    values = [order("n1"), order("n2", quantity=-1)]
+    assert looks() == 0
+    move_back(OrderConsumer.name)
+    assert looks() > 0
+    assert list(FailedRecord.objects.values_list("attempts", flat=True)) == [2]
+
+
+def test_a_failure_that_was_not_expected_there_is_updated_and_never_doubled() -> None:
+    values = [order("n1"), order("n2", quantity=-1)]
+    consume(OrderConsumer, *values)
+    PartitionLedger.objects.all().delete()  # somebody's own doing: the group begins anew
+    consume(OrderConsumer, *values)
+    assert list(FailedRecord.objects.values_list("attempts", flat=True)) == [2]
+    roll_up_all()
+    assert told() == counted()
 
 
 def test_a_consumer_counts_what_it_refuses(registered: Any) -> None:

@@ -38,6 +38,7 @@ def test_they_are_what_a_list_of_them_is(units: list[Unit], data: st.DataObject)
     if units:
         place = data.draw(st.integers(-len(units), len(units) - 1))
         assert columns[place] == units[place]
+        assert list(columns.without(place)) == [*units[: place % len(units)], *units[place % len(units) + 1 :]]
 
 
 def test_columns_are_taken_as_they_are() -> None:
