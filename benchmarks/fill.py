@@ -12,8 +12,9 @@ from benchmarks.say import say
 _INSERT = """
     INSERT INTO ads_click (event_id, campaign_id, advertiser_id, occurred_at, ip, user_agent, url, impression_id,
                            user_id, cost, billable, received_at)
-    SELECT gen.event_id, campaign.id, campaign.advertiser_id, '2025-06-01'::timestamptz + gen.n * interval '2 seconds',
-           '192.0.2.1', 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',
+    SELECT gen.event_id, campaign.id, campaign.advertiser_id,
+           '2025-06-01'::timestamptz + gen.n * interval '1.8 seconds', '192.0.2.1',
+           'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',
            'https://shop.example/offers/' || gen.n %% 60000, NULL, 'user-' || gen.n %% 50000, campaign.bid, true, now()
     FROM (SELECT gen_random_uuid() AS event_id, n FROM generate_series(1, %s) AS n) AS gen
     JOIN (SELECT id, advertiser_id, bid, row_number() OVER () - 1 AS place, count(*) OVER () AS places

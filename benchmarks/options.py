@@ -32,6 +32,8 @@ class Plan:
     """Of the freshness measurement, as parts of the sustainable rate; empty: it is left out."""
     load_seconds: int
     trial_seconds: float
+    settings: Mapping[str, str]
+    """Of PostgreSQL, in place of the local stack's."""
     results: Path
     is_complete: bool
     """Nothing was left out but what takes long: such a run goes into the docs."""
@@ -48,6 +50,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--freshness",
         action=argparse.BooleanOptionalAction,
         help="the latencies under a steady load: measured unless --only or --shapes asks for a part of the rest",
+    )
+    parser.add_argument(
+        "--postgres",
+        action="append",
+        default=[],
+        type=_setting,
+        metavar="NAME=VALUE",
+        help="a setting of PostgreSQL's for this run, such as shared_buffers=4GB; may be given several times",
     )
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER", help="where the JSON goes")
 
@@ -76,8 +86,9 @@ def plan(chosen: argparse.Namespace) -> Plan:
         loads=(() if not with_freshness else (0.5,) if chosen.quick else LOADS),
         load_seconds=5 if chosen.quick else 15,
         trial_seconds=1800.0 if any(shape.only_large for shape, _ in pairs) else 300.0,
+        settings=dict(chosen.postgres),
         results=chosen.results,
-        is_complete=with_freshness and not (is_part or chosen.quick),
+        is_complete=with_freshness and not (is_part or chosen.quick or chosen.postgres),
     )
 
 
@@ -91,6 +102,13 @@ def _named(text: str, known: Mapping[str, T], what: str) -> Mapping[str, T]:
 
 def _who_runs_what() -> str:
     return "; ".join(f"{shape.name}: {', '.join(shape.contenders)}" for shape in SHAPES.values())
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, given, value = text.partition("=")
+    if not (name and given and value):
+        raise argparse.ArgumentTypeError(f"must be NAME=VALUE, such as shared_buffers=4GB, not {text!r}")
+    return name, value
 
 
 def _positive(text: str) -> int:

@@ -8,7 +8,8 @@ from demo.generate import START
 
 
 def convert(commands: Commands, database: Database) -> None:
-    """Partition the empty table. As in production, the rows are all in the partition of one month, of more than ten."""
+    """Partition the table, unless it is already: what is in it stays in the first partition. As in production, the rows
+    to come are all in the partition of one month, of more than ten."""
     _partition_clicks(commands, database, "--boundary", f"{START:%Y-%m}")
 
 

@@ -72,7 +72,7 @@ def disagreements(trials: Sequence[Trial]) -> list[str]:
 
 @contextmanager
 def _bench(plan: Plan) -> Iterator[Bench]:
-    with running_servers() as servers, tempfile.TemporaryDirectory(prefix="bench-logs-") as logs:
+    with running_servers(plan.settings) as servers, tempfile.TemporaryDirectory(prefix="bench-logs-") as logs:
         commands = Commands(servers, Path(logs))
         database = Database.make(servers.database_url, commands)
         yield Bench(commands, database, BatchPolicy().chunk_records, plan.trial_seconds)
@@ -97,18 +97,21 @@ def _rounds(bench: Bench, plan: Plan) -> list[Trial]:
 
 
 def _filled(bench: Bench, plan: Plan) -> list[Trial]:
-    """The shapes that need a full table, which is filled once and brought back to its state after each trial."""
+    """The shapes that need a full table, one after the other: it is filled once, and brought back to its rows after
+    each trial."""
     trials = []
-    pairs = [pair for pair in plan.pairs if pair[0].filled]
-    if pairs:
-        say("With a full table")
-        bench.database.empty()
-        fill.fill(bench.database, pairs[0][0].filled)
-    for number in range(1, (pairs[0][0].rounds if pairs else 0) + 1):
-        for pair in pairs if number % 2 else reversed(pairs):
-            since = time.time()
-            trials.append(_trial(bench, plan, pair, number))
-            fill.remove_new(bench.database, since)
+    full = {shape.name: shape for shape, _ in plan.pairs if shape.filled}
+    for place, shape in enumerate(full.values()):
+        if not place:
+            say("With a full table")
+            bench.database.empty()
+            fill.fill(bench.database, shape.filled)
+        pairs = [pair for pair in plan.pairs if pair[0] is shape]
+        for number in range(1, shape.rounds + 1):
+            for pair in pairs if number % 2 else reversed(pairs):
+                since = time.time()
+                trials.append(_trial(bench, plan, pair, number))
+                fill.remove_new(bench.database, since)
     return trials
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,15 +45,16 @@ class Servers:
 
 
 @contextmanager
-def running_servers() -> Iterator[Servers]:
-    """The servers while the block lasts; their data are deleted after it.
+def running_servers(settings: Mapping[str, str]) -> Iterator[Servers]:
+    """The servers while the block lasts; their data are deleted after it. `settings` are PostgreSQL's, in place of the
+    local stack's.
 
     Raises:
         devstack.errors.DevstackError: a server does not start.
     """
     folder = Path(tempfile.mkdtemp(prefix="bench-stack-"))
     folder.chmod(0o755)  # run by root, PostgreSQL is another user
-    postgres, kafka = Postgres(folder), BenchKafka(folder)
+    postgres, kafka = Postgres(folder, settings=settings), BenchKafka(folder)
     try:
         postgres_port, kafka_port = free_port(), free_port()
         _start_postgres(postgres, postgres_port)

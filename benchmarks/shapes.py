@@ -132,6 +132,16 @@ SHAPES = {
             only_large=True,
         ),
         Shape(
+            name="months",
+            title="10 million rows in the table, partitioned by months",
+            make=_clicks(),
+            share=1.0,
+            before=partitioned.convert,  # once for all trials: the table stays as it is, and with it the rows
+            filled=FILLED,
+            rounds=2,
+            only_large=True,
+        ),
+        Shape(
             name="backlog",
             title="a backlog of 10 million records",
             make=lambda records, chunk: payloads.numbered(records),

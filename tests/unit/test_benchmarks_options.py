@@ -43,6 +43,20 @@ def test_freshness_may_be_left_out_of_a_whole_run_and_asked_for_with_a_part() ->
     assert not made.is_complete
 
 
+def test_settings_of_the_server_make_it_a_part_too() -> None:
+    made = planned("--postgres", "shared_buffers=4GB", "--postgres", "wal_compression=lz4")
+    assert made.settings == {"shared_buffers": "4GB", "wal_compression": "lz4"}
+    assert made.loads
+    assert not made.is_complete
+
+
+@pytest.mark.parametrize("text", ["shared_buffers", "=4GB", "shared_buffers="])
+def test_a_setting_without_name_or_value_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        planned("--postgres", text)
+    assert f"must be NAME=VALUE, such as shared_buffers=4GB, not '{text}'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [("--shapes", "cleen"), ("--only", "us")])
 def test_an_unknown_name_is_answered_with_those_there_are(arguments: tuple[str, str]) -> None:
     with pytest.raises(WrongUsage, match=r"there is no .* there are .*(clean|ours)"):
