@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=_setting,
         metavar="NAME=VALUE",
-        help="a setting of PostgreSQL's for this run, such as shared_buffers=4GB; may be given several times",
+        help="a setting of PostgreSQL's for this run, such as shared_buffers=256MB; may be given several times",
     )
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER", help="where the JSON goes")
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import psutil
 import psycopg
 
 from benchmarks.say import say
@@ -19,6 +20,7 @@ from devstack.postgres import Postgres
 
 # Members that start together are assigned together: else the first of two would read the topic half alone.
 _BROKER_SETTINGS = "group.initial.rebalance.delay.ms=1500\n"
+_BUFFERS = {"shared_buffers": f"{psutil.virtual_memory().total // 4 // 2**20}MB"}
 
 
 @dataclass(frozen=True)
@@ -47,14 +49,14 @@ class Servers:
 @contextmanager
 def running_servers(settings: Mapping[str, str]) -> Iterator[Servers]:
     """The servers while the block lasts; their data are deleted after it. `settings` are PostgreSQL's, in place of the
-    local stack's.
+    local stack's; unless told otherwise its buffers are a quarter of the memory, as its manual advises (19.4.1).
 
     Raises:
         devstack.errors.DevstackError: a server does not start.
     """
     folder = Path(tempfile.mkdtemp(prefix="bench-stack-"))
     folder.chmod(0o755)  # run by root, PostgreSQL is another user
-    postgres, kafka = Postgres(folder, settings=settings), BenchKafka(folder)
+    postgres, kafka = Postgres(folder, settings={**_BUFFERS, **settings}), BenchKafka(folder)
     try:
         postgres_port, kafka_port = free_port(), free_port()
         _start_postgres(postgres, postgres_port)
