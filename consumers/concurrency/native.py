@@ -20,7 +20,7 @@ class NativeThread:
     """One thread of the operating system, outside the greenlets, in which calls run one after the other.
 
     What is called there must have been imported before. The locks of imports belong to greenlets: of two such threads
-    that import one module at the same time, one may wait for ever.
+    that import one module at the same time, one may wait for ever (as in gevent's issue 349).
     """
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any
 
-import confluent_kafka.admin  # noqa: F401  (the client would import it itself, in the native thread; see there)
+import confluent_kafka.admin  # noqa: F401  (the client would, in the native thread: see `NativeThread`)
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as ClientPartition
 

@@ -9,7 +9,7 @@ from consumers.postgres.copy import CopyTable, Lines
 
 
 class KeptLines:
-    """The lines of some rows. To make them is a fifth of all that a consumer does for a row."""
+    """The lines of some rows. Making them is a sixth of all that a consumer does for a row."""
 
     def __init__(self) -> None:
         self._table: CopyTable | None = None
