@@ -224,8 +224,13 @@ class Site:
         """End what was started, and the connection."""
         for each in self.running:
             each.kill()
+        self.disconnect()
+
+    def disconnect(self) -> None:
+        """End the connection; the next question makes another one."""
         if self._connection is not None:
             self._connection.close()
+            self._connection = None
 
     def one(self, statement: str, *values: Any) -> Any:
         return self.query(statement, *values)[0][0]

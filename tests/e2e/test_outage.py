@@ -7,7 +7,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from tests.e2e.clicks import TOPIC, assert_books, clicks
 from tests.e2e.conftest import PrivateStack
@@ -76,6 +78,41 @@ def test_a_stopped_broker_costs_no_record(private_site: Site, private_stack: Pri
 
     assert consumer.drain().ok().counts[0] == 10_000
     assert site.committed() == site.positions()
+    assert_books(site, values)
+
+
+@contextmanager
+def frozen(site: Site, consumer: Running) -> Iterator[psycopg.Connection]:
+    """While the block lasts the consumer stands still and nobody is connected to its database; gives a connection to
+    another one."""
+    consumer.send(signal.SIGSTOP)
+    site.disconnect()
+    with psycopg.connect(site.servers.database_url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", [site.database]
+        )
+        yield connection
+    consumer.send(signal.SIGCONT)
+
+
+def test_a_database_that_forgets_its_last_commits_costs_no_record_and_doubles_none(site: Site) -> None:
+    """As after a fail-over to a replica that was behind: rows and ledger are forgotten together."""
+    values, database = clicks(10_000, 55), sql.Identifier(site.database)
+    replica = sql.Identifier(f"{site.database}_replica")
+    site.send(TOPIC, values)
+    consumer = site.consumer("clicks", "--chunk-size", "50")
+    site.settled(500)
+    with frozen(site, consumer) as server:
+        server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(replica, database))
+    site.settled(2_000)
+    with frozen(site, consumer) as server:
+        server.execute(sql.SQL("DROP DATABASE {}").format(database))
+        server.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(replica, database))
+
+    done = consumer.end()
+    assert done.code == 1
+    assert "a chunk does not join on to the ledger" in done.err
+    site.consume("clicks").ok()
     assert_books(site, values)
 
 

@@ -47,6 +47,9 @@ def say(text):
     sys.stderr.write(text + "\\n")
 def mark(name):
     (folder / f"{name}-{number}").touch()
+def await_mark(name):
+    while not (folder / name).exists():
+        time.sleep(0.01)
 """
 UNTIL_TOLD = """
 told = []
@@ -177,7 +180,7 @@ def test_one_that_dies_is_started_again_and_what_it_had_reported_still_counts(tm
 def test_one_that_fails_at_once_again_and_again_is_given_up_with_its_last_error_and_the_others_drain(
     tmp_path: Path,
 ) -> None:
-    failing = "if number == '1': say(f'CommandError: flood no. {life}'); say(''); sys.exit(1)\n"
+    failing = "if number == '1': await_mark('up-2'); say(f'CommandError: flood no. {life}'); say(''); sys.exit(1)\n"
     family = Family(failing + UNTIL_TOLD + "report(True, received=5)", tmp_path, attempts=3)
     assert family.run() == 1
     assert (family.lives(1), family.lives(2)) == (3, 1)
@@ -205,7 +208,7 @@ def test_pauses_between_restarts_follow_the_backoff(tmp_path: Path) -> None:
 
 
 def test_a_wrong_configuration_is_not_tried_again_and_the_others_drain(tmp_path: Path) -> None:
-    wrong = "if number == '1': say('CommandError: no such topic'); sys.exit(2)\n"
+    wrong = "if number == '1': await_mark('up-2'); say('CommandError: no such topic'); sys.exit(2)\n"
     family = Family(wrong + UNTIL_TOLD, tmp_path)
     assert family.run() == 2
     assert (family.lives(1), family.lives(2)) == (1, 1)
