@@ -41,7 +41,9 @@ class Plan:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="one round of few records: about three minutes")
-    parser.add_argument("--large", action="store_true", help="also 10 million rows and records: half an hour more")
+    parser.add_argument(
+        "--large", action="store_true", help="also 10 million rows and records: a quarter of an hour more"
+    )
     parser.add_argument("--only", default="", metavar="A,B", help=f"contenders: {', '.join(CONTENDERS)}")
     parser.add_argument("--shapes", default="", metavar="A,B", help=f"shapes: {', '.join(SHAPES)}")
     parser.add_argument("--rounds", type=_positive, help="3 unless told (1 with --quick)")
@@ -57,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=_setting,
         metavar="NAME=VALUE",
-        help="a setting of PostgreSQL's for this run, such as shared_buffers=256MB; may be given several times",
+        help="a setting of PostgreSQL's for this run, such as shared_buffers=4GB; may be given several times",
     )
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER", help="where the JSON goes")
 

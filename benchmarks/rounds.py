@@ -100,12 +100,12 @@ def _filled(bench: Bench, plan: Plan) -> list[Trial]:
     """The shapes that need a full table, one after the other: it is filled once, and brought back to its rows after
     each trial."""
     trials = []
-    full = {shape.name: shape for shape, _ in plan.pairs if shape.filled}
-    for place, shape in enumerate(full.values()):
-        if not place:
-            say("With a full table")
-            bench.database.empty()
-            fill.fill(bench.database, shape.filled)
+    full = list({shape.name: shape for shape, _ in plan.pairs if shape.filled}.values())
+    if full:
+        say("With a full table")
+        bench.database.empty()
+        fill.fill(bench.database, full[0].filled)
+    for shape in full:
         pairs = [pair for pair in plan.pairs if pair[0] is shape]
         for number in range(1, shape.rounds + 1):
             for pair in pairs if number % 2 else reversed(pairs):

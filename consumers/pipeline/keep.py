@@ -21,7 +21,7 @@ from consumers.inbox.ending import end_pending
 from consumers.models import PENDING, FailedAttempt, FailedRecord
 from consumers.pipeline.history import note_received, note_succeeded
 from consumers.pipeline.hold import HELD_BACK
-from consumers.postgres.errors import is_held_back
+from consumers.postgres.errors import breaks_uniqueness
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def _stored_as_new(
         with transaction.atomic(using=using):
             return FailedRecord.objects.using(using).bulk_create(rows)
     except IntegrityError as error:
-        if not is_held_back(error):
+        if not breaks_uniqueness(error):
             raise
         return None
 

@@ -19,7 +19,7 @@ from consumers.pipeline.failures import failure
 from consumers.pipeline.isolate import blames_records
 from consumers.pipeline.table import Table
 from consumers.pipeline.units import Unit, Units
-from consumers.postgres.errors import is_held_back
+from consumers.postgres.errors import breaks_uniqueness
 from consumers.postgres.kept import KeptLines
 from consumers.rows import is_row, to_model
 
@@ -92,7 +92,7 @@ class Round:
         except Exception as error:
             if not blames_records(error):
                 raise
-            if retry and is_held_back(error) and self._all_stored(unit):
+            if retry and breaks_uniqueness(error) and self._all_stored(unit):
                 release(error)
                 self.alone(unit, retry=False)  # another transaction was quicker: a duplicate, not a failure
             else:

@@ -18,7 +18,7 @@ from consumers.core.errors import point_at
 from consumers.core.optimism import Optimism
 from consumers.postgres.copycsv import OPTIONS, CsvRows
 from consumers.postgres.copytext import NULL, Cells, compile_rows
-from consumers.postgres.errors import is_held_back, refused_line
+from consumers.postgres.errors import breaks_uniqueness, refused_line
 
 Lines = Sequence[Any]
 """Rows as COPY reads them, the cells of the key first: `str`, lines of text (see `copytext`), or `bytes`, lines of CSV
@@ -94,7 +94,7 @@ class CopyTable:
         except _Held:
             return False
         except DatabaseError as error:
-            if is_held_back(error):
+            if breaks_uniqueness(error):
                 return False
             number = refused_line(error)
             if number is not None and number <= len(lines):

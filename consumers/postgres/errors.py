@@ -29,7 +29,7 @@ LACKS = frozenset({"42P01", "42703", "3F000"})
 """A table, a column or a schema that is missing."""
 FORBIDDEN = "42501"
 """A right that is missing."""
-_HELD_BACK = frozenset({"23505", "23P01"})
+_UNIQUENESS = frozenset({"23505", "23P01"})
 """Unique and exclusion violations: what ON CONFLICT DO NOTHING passes over."""
 
 # Connection, transaction rollback (deadlock, serialization), resources, locks, operator intervention and time-outs,
@@ -67,10 +67,10 @@ def describe(error: BaseException) -> str:
     return primary if constraint is None or constraint in primary else f"{primary} ({constraint})"
 
 
-def is_held_back(error: BaseException) -> bool:
+def breaks_uniqueness(error: BaseException) -> bool:
     """Whether a unique or exclusion constraint refused a row, for the sake of another one."""
     cause = _driver_error(error)
-    return cause is not None and cause.sqlstate in _HELD_BACK
+    return cause is not None and cause.sqlstate in _UNIQUENESS
 
 
 def refused_line(error: BaseException) -> int | None:

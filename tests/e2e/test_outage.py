@@ -5,14 +5,14 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import psycopg
 import pytest
 from psycopg import sql
 
 from tests.e2e.clicks import TOPIC, assert_books, clicks
-from tests.e2e.conftest import PrivateStack
+from tests.e2e.conftest import PrivateStack, new_database
 from tests.e2e.harness import Running, Site, wait_until
 
 pytestmark = pytest.mark.e2e
@@ -98,16 +98,16 @@ def frozen(site: Site, consumer: Running) -> Iterator[psycopg.Connection]:
 def test_a_database_that_forgets_its_last_commits_costs_no_record_and_doubles_none(site: Site) -> None:
     """As after a fail-over to a replica that was behind: rows and ledger are forgotten together."""
     values, database = clicks(10_000, 55), sql.Identifier(site.database)
-    replica = sql.Identifier(f"{site.database}_replica")
     site.send(TOPIC, values)
     consumer = site.consumer("clicks", "--chunk-size", "50")
     site.settled(500)
-    with frozen(site, consumer) as server:
-        server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(replica, database))
-    site.settled(2_000)
-    with frozen(site, consumer) as server:
-        server.execute(sql.SQL("DROP DATABASE {}").format(database))
-        server.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(replica, database))
+    with ExitStack() as databases:
+        with frozen(site, consumer):
+            replica = databases.enter_context(new_database(site.servers, template=site.database))
+        site.settled(2_000)
+        with frozen(site, consumer) as server:
+            server.execute(sql.SQL("DROP DATABASE {}").format(database))
+            server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(database, sql.Identifier(replica)))
 
     done = consumer.end()
     assert done.code == 1
