@@ -40,6 +40,7 @@ OWN = {
     "LOG_LEVEL": "INFO",
     "LOG_FORMAT": "line",
     "CONSUMERS_METRICS_PORT": "0",
+    "PYTHONUNBUFFERED": "1",  # what a server says in its file is there when it says it
 }
 
 
